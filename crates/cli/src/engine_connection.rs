@@ -7,6 +7,7 @@ use penfold_server::connection::Connection;
 use penfold_server::protocol::Method;
 
 use crate::failure::Failure;
+use crate::interrupted::interruption;
 
 /// The options of every verb.
 #[allow(clippy::doc_markdown)] // the text of --help, where backticks would be shown
@@ -24,7 +25,7 @@ impl GlobalOptions {
     /// Connects to the daemon, or to the engine of the job around this process.
     pub(crate) fn connect(&self) -> Result<EngineConnection, Failure> {
         let address = Address::of_client(self.socket.as_deref())?;
-        Ok(EngineConnection { connection: Connection::connect(&address)? })
+        EngineConnection::to(address)
     }
 }
 
@@ -32,9 +33,21 @@ impl GlobalOptions {
 #[derive(Debug)]
 pub(crate) struct EngineConnection {
     pub(crate) connection: Connection,
+    address: Address,
 }
 
 impl EngineConnection {
+    /// Connects to this address.
+    pub(crate) fn to(address: Address) -> Result<EngineConnection, Failure> {
+        let connection = Connection::connect_interruptible(&address, interruption()?)?;
+        Ok(EngineConnection { connection, address })
+    }
+
+    /// The address of the engine's socket.
+    pub(crate) fn address(&self) -> &Address {
+        &self.address
+    }
+
     /// Calls a method of the control socket and returns its reply.
     pub(crate) fn call<M: Method>(&mut self, call: &M) -> Result<M::Reply, Failure> {
         Ok(self.connection.call(call)?)

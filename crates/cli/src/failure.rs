@@ -9,6 +9,8 @@ use nix::errno::Errno;
 use penfold_core::ErrorKind;
 pub(crate) use penfold_server::failure::Failure;
 
+use crate::interrupted;
+
 /// An operation was refused, or failed.
 pub(crate) const REFUSED: u8 = 1;
 /// Wrong arguments; of a verb that runs a command, any failure before the command: as env(1), nohup(1) and timeout(1).
@@ -67,6 +69,10 @@ pub(crate) fn each<T: Display>(
             // a failure that names nothing of its own is the operand's
             let failure =
                 if failure.subject.is_empty() { failure.about(operand.to_string()) } else { failure };
+            // the daemon would not answer for the other operands either
+            if interrupted::ended_by().is_some() {
+                return Err(failure);
+            }
             report(&failure);
             code = code.or(Some(exit_status(failure.kind, VerbPurpose::Other)));
         }

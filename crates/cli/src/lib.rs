@@ -16,6 +16,7 @@ mod end_status;
 mod engine_connection;
 mod failure;
 mod install_helpers;
+mod interrupted;
 mod libcgroup;
 mod modules;
 mod mount;
@@ -158,6 +159,8 @@ impl Verb {
 /// * 125 for wrong arguments, or if penfold failed before the command ran;
 /// * 126 for a command that can't be executed, 127 for a command that was not found.
 ///
+/// A verb that waits for a daemon which does not answer is ended by SIGINT, SIGTERM and SIGHUP, after one line.
+///
 /// Called as a helper of mount(8), such as `mount.cgroup`, the program mounts, with the exit status of mount(8).
 pub fn main() -> ExitCode {
     if let Some(filesystem) = mount_helper::called_as() {
@@ -170,6 +173,9 @@ pub fn main() -> ExitCode {
     };
     verb.act(&global).unwrap_or_else(|failure| {
         report(&failure);
+        if let Some(signal) = interrupted::ended_by() {
+            interrupted::die(signal);
+        }
         ExitCode::from(exit_status(failure.kind, verb.purpose()))
     })
 }

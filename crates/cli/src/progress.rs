@@ -5,6 +5,8 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use nix::sys::signal::SigSet;
+
 /// An operation that ends sooner shows nothing.
 const PATIENCE: Duration = Duration::from_millis(700);
 /// The time between two updates of the line.
@@ -19,7 +21,11 @@ pub(crate) fn during<R>(what: &str, work: impl FnOnce() -> R) -> R {
     }
     let (done, wait) = mpsc::channel::<()>();
     thread::scope(|scope| {
-        scope.spawn(move || show(what, &wait));
+        scope.spawn(move || {
+            // the thread that works decides about signals
+            let _ = SigSet::all().thread_block();
+            show(what, &wait);
+        });
         let result = work();
         drop(done);
         result

@@ -5,6 +5,7 @@ use std::fs::File;
 use std::io::{Read, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
+use std::time::Duration;
 
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -16,6 +17,7 @@ use nix::unistd::Pid;
 use penfold_core::{ErrorKind, Tid};
 use penfold_linux::proc::TaskStatus;
 use penfold_linux::terminal::{set_window_size, window_size};
+use penfold_server::address::Address;
 use penfold_server::connection::Replies;
 use penfold_server::escape::escape;
 use penfold_server::protocol::{EnvironmentInfo, ExecCall};
@@ -24,6 +26,7 @@ use crate::address::CgroupAddress;
 use crate::end_status::EndStatus;
 use crate::engine_connection::EngineConnection;
 use crate::failure::Failure;
+use crate::interrupted::{self, GRACE, LifeSign, interruption};
 
 /// The signals that are forwarded to the command.
 const FORWARDED: [Signal; 9] = [
@@ -102,11 +105,14 @@ pub(crate) fn run(remote: &mut EngineConnection, job: &RelayedCommand<'_>) -> Re
     set.thread_block().map_err(|errno| Failure::system("signals", errno))?;
     let signals = SignalFd::with_flags(&set, SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC)
         .map_err(|errno| Failure::system("signals", errno))?;
+    // a command that the daemon starts a moment later must get the signal
+    interruption()?.set_grace(GRACE);
+    let address = remote.address().clone();
     let (input, output, error) = (std::io::stdin(), std::io::stdout(), std::io::stderr());
     if !job.terminal {
         let streams = [input.as_fd(), output.as_fd(), error.as_fd()];
         let replies = remote.connection.call_more(&job.call(), &streams)?;
-        return Relay { job, replies, signals, terminal: None, pid: None }.run();
+        return Relay { job, address, replies, signals, terminal: None, pid: None, life: None }.run();
     }
     let size = window_size(&input).map_err(|errno| Failure::system("terminal", errno))?;
     let pair = openpty(&size, None)
@@ -116,15 +122,18 @@ pub(crate) fn run(remote: &mut EngineConnection, job: &RelayedCommand<'_>) -> Re
     let replies = remote.connection.call_more(&job.call(), &streams)?;
     drop(pair.slave);
     let terminal = Terminal { master: File::from(pair.master), raw: None, input_ended: false };
-    Relay { job, replies, signals, terminal: Some(terminal), pid: None }.run()
+    Relay { job, address, replies, signals, terminal: Some(terminal), pid: None, life: None }.run()
 }
 
 struct Relay<'a, 'b> {
     job: &'a RelayedCommand<'b>,
+    address: Address,
     replies: Replies<'a, ExecCall>,
     signals: SignalFd,
     terminal: Option<Terminal>,
     pid: Option<Pid>,
+    /// Asked after a signal that could not reach the command of a stopped daemon.
+    life: Option<LifeSign>,
 }
 
 /// The command's terminal. All data is copied between it and the user's.
@@ -137,8 +146,15 @@ struct Terminal {
 
 impl Relay<'_, '_> {
     fn run(mut self) -> Result<EndStatus, Failure> {
+        // signals stay pending until the command's pid is known, or the daemon has had its time to answer
+        if let Some(status) = self.reply()? {
+            return Ok(status);
+        }
         loop {
             let ready = self.wait()?;
+            if let Some(signal) = self.silent_since() {
+                return Err(interrupted::end(signal));
+            }
             if ready.signal {
                 self.pass_signals();
             }
@@ -164,10 +180,8 @@ impl Relay<'_, '_> {
 
     fn wait(&self) -> Result<ReadyFiles, Failure> {
         let stdin = std::io::stdin();
-        // signals stay pending until the command's pid is known
-        let signals = if self.pid.is_some() { PollFlags::POLLIN } else { PollFlags::empty() };
         let mut files = vec![
-            PollFd::new(self.signals.as_fd(), signals),
+            PollFd::new(self.signals.as_fd(), PollFlags::POLLIN),
             PollFd::new(self.replies.as_fd(), PollFlags::POLLIN),
         ];
         if let Some(terminal) = &self.terminal {
@@ -176,7 +190,11 @@ impl Relay<'_, '_> {
                 files.push(PollFd::new(stdin.as_fd(), PollFlags::POLLIN));
             }
         }
-        let timeout = if self.replies.is_ready() { PollTimeout::ZERO } else { PollTimeout::NONE };
+        let timeout = match self.life.as_ref().and_then(LifeSign::left) {
+            _ if self.replies.is_ready() => PollTimeout::ZERO,
+            Some(left) => PollTimeout::try_from(left + Duration::from_millis(1)).unwrap_or(PollTimeout::MAX),
+            None => PollTimeout::NONE,
+        };
         match poll(&mut files, timeout) {
             Ok(_) | Err(Errno::EINTR) => {}
             Err(errno) => return Err(Failure::system("poll", errno)),
@@ -188,6 +206,18 @@ impl Relay<'_, '_> {
             output: any(2),
             input: any(3),
         })
+    }
+
+    /// The signal after which the daemon has not answered in time.
+    fn silent_since(&mut self) -> Option<Signal> {
+        let life = self.life.as_ref()?;
+        match life.left() {
+            Some(left) => left.is_zero().then(|| life.signal()),
+            None => {
+                self.life = None;
+                None
+            }
+        }
     }
 
     fn reply(&mut self) -> Result<Option<EndStatus>, Failure> {
@@ -227,7 +257,13 @@ impl Relay<'_, '_> {
                     }
                     self.send(Signal::SIGCONT);
                 }
-                (Ok(signal), _) => self.send(signal),
+                (Ok(signal), _) => {
+                    self.send(signal);
+                    let ends = matches!(signal, Signal::SIGINT | Signal::SIGTERM | Signal::SIGHUP);
+                    if ends && self.life.is_none() {
+                        self.life = Some(LifeSign::ask(&self.address, signal));
+                    }
+                }
                 (Err(_), _) => {}
             }
         }

@@ -288,6 +288,10 @@ pub(crate) fn notice_text(notice: &Notice) -> Option<String> {
         Notice::FilterFailed { tgid, comm, reason } => Some(format!(
             "{comm} (pid {tgid}) is not held to the rules of its cgroup: it got no system call filter: {reason}"
         )),
+        Notice::UnjudgedKilled { parent, child } => Some(format!(
+            "pid {child} was killed at its birth: a filter of its parent (pid {parent}) hid the fork from a limit that \
+             refuses it"
+        )),
         Notice::UntracedCleared { .. } => None,
     }
 }

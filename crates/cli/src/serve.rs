@@ -3,10 +3,12 @@
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use penfold_linux::descriptor_limit;
 use penfold_linux::trace::{AtEnd, start_host};
 use penfold_server::address::Address;
 use penfold_server::control::Limits;
 use penfold_server::daemon::{Config, Daemon, DaemonError, PreparedDaemon, ShutdownSignals};
+use penfold_server::disabled::must_be_controllers;
 use penfold_server::logging;
 use penfold_server::metrics::{MetricsAddress, Responder};
 use tracing::level_filters::LevelFilter;
@@ -21,9 +23,10 @@ use crate::modules::ModuleOperand;
 /// the foreground until SIGTERM, SIGINT or SIGHUP ends it in order. Operations that need root are refused without root.
 ///
 /// Without --socket and $PENFOLD_SOCKET, the daemon listens at $XDG_RUNTIME_DIR/penfold/control, and root's daemon at
-/// /run/penfold/control. The other verbs look for the daemon there. Every user may connect to root's daemon: the owner
-/// and mode of a cgroup allow or refuse each operation. Under systemd the daemon takes the socket that systemd passes,
-/// and notifies systemd when it is ready (Type=notify).
+/// /run/penfold/control. Root of a user namespace listens at the first if the variable is set. The other verbs look for
+/// the daemon there. Every user may connect to root's daemon: the owner and mode of a cgroup allow or refuse each
+/// operation. Under systemd the daemon takes the socket that systemd passes, and notifies systemd when it is ready
+/// (Type=notify).
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = "Examples:
   penfold serve &
@@ -58,6 +61,20 @@ pub(crate) struct ServeArguments {
     /// again. The name of a compiled-in controller is no error.
     #[arg(long, value_name = "MODULE", value_parser = ModuleOperand::parser())]
     load: Vec<ModuleOperand>,
+
+    /// Leaves controllers out, as `cgroup_disable=` of the kernel: they can be neither mounted nor loaded. Names are
+    /// separated by commas. A name that no controller has is an error.
+    #[arg(long, value_name = "NAME[,NAME]", value_delimiter = ',')]
+    disable: Vec<String>,
+    /// How many cgroups one user may have made at a time, in all hierarchies. Beyond that mkdir fails with EDQUOT. The
+    /// maker of a cgroup counts until it is removed, whoever owns it by then. The administrator is not bound.
+    #[arg(long, value_name = "NUMBER", default_value_t = Limits::default().cgroups_of_user)]
+    max_cgroups_per_user: usize,
+
+    /// How many calls of one user may wait or be answered at a time. Further ones fail with EAGAIN. The administrator
+    /// is not bound.
+    #[arg(long, value_name = "NUMBER", default_value_t = Limits::default().calls_of_user)]
+    max_calls_per_user: usize,
 
     /// The detail of the log on standard error.
     #[arg(long, value_name = "LEVEL", env = "PENFOLD_LOG", default_value = "info")]
@@ -103,9 +120,20 @@ pub(crate) fn run(arguments: &ServeArguments, global: &GlobalOptions) -> Outcome
             AtEndArgument::Kill => AtEnd::Kill,
             AtEndArgument::Leave => AtEnd::Leave,
         },
-        limits: Limits::default(),
+        limits: Limits {
+            cgroups_of_user: arguments.max_cgroups_per_user,
+            calls_of_user: arguments.max_calls_per_user,
+            ..raised_limits()
+        },
     };
-    let mut prepared = Daemon::prepare(config, start_host)?;
+    must_be_controllers(&arguments.disable).map_err(|failure| failure.with_prefix("--disable: "))?;
+    let mut disabled = Vec::new();
+    for name in &arguments.disable {
+        if !disabled.contains(name) {
+            disabled.push(name.clone());
+        }
+    }
+    let mut prepared = Daemon::prepare_without(config, disabled, start_host)?;
     for module in &arguments.load {
         load(&prepared, module)?;
     }
@@ -124,6 +152,15 @@ pub(crate) fn run(arguments: &ServeArguments, global: &GlobalOptions) -> Outcome
     daemon.run(&signals).map_err(|error| Failure::io("daemon", error))?;
     daemon.stop();
     Ok(ExitCode::SUCCESS)
+}
+
+/// Raises the limit on descriptors, and returns the limits of clients that fit into it.
+pub(crate) fn raised_limits() -> Limits {
+    if let Err(error) = descriptor_limit::raise() {
+        tracing::warn!(%error, "the limit on descriptors can't be raised");
+    }
+    let (limit, open) = descriptor_limit::limit_and_open();
+    Limits::of_descriptors(limit, open)
 }
 
 fn no_state(directory: &Path, error: DaemonError) -> Failure {

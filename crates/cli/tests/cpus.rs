@@ -2,18 +2,8 @@
 
 mod common;
 
-use common::{PYTHON, penfold, users};
-use penfold_testkit::{CProgram, needs, skip};
-
-/// Whether this machine has two CPUs, so that pinning to CPU 0 would show.
-fn two_cpus() -> bool {
-    let allowed = nix::sched::sched_getaffinity(nix::unistd::Pid::from_raw(0)).expect("affinity");
-    let there = |cpu| allowed.is_set(cpu).unwrap_or(false);
-    if !(there(0) && there(1)) {
-        skip("CPUs 0 and 1 are not both ours");
-    }
-    there(0) && there(1)
-}
+use common::{PYTHON, penfold, two_cpus, users};
+use penfold_testkit::{CProgram, needs};
 
 #[test]
 fn every_thread_stays_on_the_cpus_of_the_cpuset() {

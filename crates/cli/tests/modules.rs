@@ -192,7 +192,7 @@ fn check_finds_faults_of_a_module() {
     };
     wrong(&good, &["good.odd=4"], "4 is even [ERANGE]");
     wrong(&good, &["good.none=4"], "there is no such file");
-    wrong(&good, &["good.slow=150"], "took longer than they may");
+    wrong(&good, &["good.slow=800"], "took longer than they may");
     wrong(&compile(&modules, "unloadable", &["-DLOAD=-5"]), &[], "the module's load failed");
     wrong(&compile(&modules, "childless", &["-DCREATE=ENOSPC"]), &[], "create was told to fail");
     let flags = [

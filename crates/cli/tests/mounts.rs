@@ -30,12 +30,16 @@ fn play(script: &str) -> Option<String> {
 }
 
 fn play_as_nobody(configuration: &str, script: &str) -> Option<String> {
+    play_as_nobody_with(WITH_DEVICE, configuration, script)
+}
+
+fn play_as_nobody_with(preparation: &str, configuration: &str, script: &str) -> Option<String> {
     if !has_program("fusermount3") {
         skip("there is no fusermount3");
         return None;
     }
     let scratch = TempDir::open_to_all();
-    let (first, then) = (["-c", WITH_DEVICE, "bash", configuration], format!("{FRAME}{script}"));
+    let (first, then) = (["-c", preparation, "bash", configuration], format!("{FRAME}{script}"));
     run(&for_everybody(&scratch), &[&first[..], &AS_NOBODY, &["bash", "-c", &then]].concat())
 }
 
@@ -148,4 +152,44 @@ fn user_namespace_mounts_a_hierarchy_without_a_helper() {
         grep -c fuse.cgroup.pids /proc/self/mounts; true";
     let Some(seen) = play_as_nobody("", script) else { return };
     assert_eq!(seen.lines().collect::<Vec<_>>(), ["0", "0:755", "1", "1", "0"], "{seen}");
+}
+
+/// P40.27
+#[test]
+fn hint_tells_why_the_device_is_not_opened() {
+    let script = r"
+        mknod a c 10 231; mknod b c 240 229; mknod d c 10 229; chmod 666 d
+        for x in a b d; do
+            mount --bind $x /dev/fuse; [ $x = d ] && mount -o remount,bind,nodev /dev/fuse
+            $P mount -o pids m; umount /dev/fuse
+        done
+        unshare -r $P mount -o pids m
+        mount -t tmpfs dev /dev; $P mount -o pids m; umount /dev; ls m | wc -l";
+    let Some(seen) = play(script) else { return };
+    let reasons = [
+        ("the kernel's fuse module is not loaded", "[ENODEV]"),
+        ("the kernel's fuse module is not loaded", "[ENXIO]"),
+        ("the device is there, but it may not be opened", "[EACCES]"),
+        ("make both with `unshare -rm`", "[EPERM]"),
+        ("there is no device", "[ENOENT]"),
+    ];
+    let failures: Vec<&str> = seen.lines().filter(|line| line.starts_with("penfold: ")).collect();
+    assert_eq!(failures.len(), reasons.len(), "{seen}");
+    for (line, (reason, errno)) in failures.iter().zip(reasons) {
+        assert!(line.contains(reason) && line.ends_with(errno), "{line}");
+    }
+    assert!(seen.lines().any(|line| line == "0"), "nothing is mounted: {seen}");
+}
+
+/// P40.27
+#[test]
+fn hint_names_the_mode_that_forbids_the_device() {
+    let script = "
+        $P mount -o pids m; PATH=/nowhere $P mount -o pids m; true";
+    let closed = WITH_DEVICE.replace("chmod 666", "chmod 600");
+    let Some(seen) = play_as_nobody_with(&closed, "", script) else { return };
+    let hint = "the device is there with mode 0600 and owner 0:0";
+    let failures: Vec<&str> = seen.lines().filter(|line| line.starts_with("penfold: ")).collect();
+    assert_eq!(failures.len(), 2, "with and without the helper: {seen}");
+    assert!(failures.iter().all(|line| line.contains(hint) && line.ends_with("[EACCES]")), "{seen}");
 }

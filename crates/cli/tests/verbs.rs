@@ -187,7 +187,7 @@ fn overviews_show_subsystems_and_hierarchies() {
         all.clone().find(|one| one["name"] == name).unwrap_or_else(|| panic!("{name}"))["hierarchy"].clone()
     };
     assert_eq!((of("pids"), of("cpuacct"), of("freezer")), (1.into(), 1.into(), 0.into()));
-    assert!(daemon.says(&["subsystems"]).starts_with("SUBSYSTEM  HIERARCHY  CGROUPS\n"));
+    assert!(daemon.says(&["subsystems"]).starts_with("SUBSYSTEM  HIERARCHY  CGROUPS  ORIGIN    FILE\n"));
     let hierarchies = daemon.json(&["hierarchies", "--json"]);
     assert!(hierarchies.as_array().expect("a list").iter().any(|one| one["name"] == "mine"));
     assert!(daemon.says(&["hierarchies"]).contains("mine"));

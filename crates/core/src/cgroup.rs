@@ -27,6 +27,10 @@ pub struct Cgroup {
     pub(crate) hierarchy: u16,
     /// Unique in all hierarchies and for ever.
     pub(crate) number: u64,
+    /// The length of the path in bytes, as of `path_as_of`. See `Tree::path_length`.
+    pub(crate) path_length: u32,
+    /// The number of renames when `path_length` was true.
+    pub(crate) path_as_of: u32,
     pub(crate) notify_on_release: bool,
     pub(crate) clone_children: bool,
     pub(crate) release_queued: bool,
@@ -60,6 +64,8 @@ impl Cgroup {
             file_owners: BTreeMap::new(),
             hierarchy: hierarchy as u16,
             number: 0,
+            path_length: 0,
+            path_as_of: 0,
             notify_on_release: false,
             clone_children: false,
             release_queued: false,

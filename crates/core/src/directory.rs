@@ -14,6 +14,10 @@ use crate::task::{Access, Caller, Owner};
 /// The longest name of a cgroup in bytes. kernfs has no limit of its own, so this is the limit of a path.
 pub const MAX_NAME_LENGTH: usize = 4095;
 
+/// The longest path of a cgroup in bytes, from the root of its hierarchy and without a slash at its beginning. That is
+/// `PATH_MAX` of Linux without the NUL: a longer path can be passed to no system call, from whichever directory above.
+pub(crate) const MAX_PATH_LENGTH: usize = 4095;
+
 const WRITE_AND_SEARCH: Access = Access::WRITE.union(Access::SEARCH);
 const SET_GROUP: u32 = 0o2000;
 
@@ -57,6 +61,15 @@ impl Engine {
             // Programs could not read /proc/PID/cgroup with such a name.
             return Err(refuse(Errno::EINVAL, "a name can't contain a newline"));
         }
+        let length = self.tree.path_length(parent) + 1 + name.len();
+        if length - 1 > MAX_PATH_LENGTH {
+            return Err(refuse(
+                Errno::ENAMETOOLONG,
+                "the path would be longer than 4095 bytes; use shorter names",
+            ));
+        }
+        self.must_have_quota(caller, name)?;
+        let directory = &self.tree[parent];
         let mut owner = Owner { uid: caller.uid, gid: caller.gid, mode: mode & 0o1777 & !caller.umask };
         if directory.owner.mode & SET_GROUP != 0 {
             owner.mode |= SET_GROUP;
@@ -69,9 +82,26 @@ impl Engine {
         cgroup.clone_children = directory.clone_children;
         cgroup.reserve_css(self.tree.hierarchy_of(parent).subsystems);
         let cgroup = self.tree.insert(cgroup);
+        self.tree.set_path_length(cgroup, length);
         self.create_states(host, caller, cgroup, parent)?;
         self.tree.publish(cgroup);
         Ok(cgroup)
+    }
+
+    /// Sets how many cgroups one user may have made at a time, in all hierarchies; `None` for any number. Beyond it a
+    /// mkdir fails with `EDQUOT`. Neither root nor a privileged caller is bound by it. Those that are there already
+    /// stay, and count.
+    pub fn set_quota(&mut self, cgroups_of_user: Option<usize>) {
+        self.quota = cgroups_of_user;
+    }
+
+    fn must_have_quota(&self, caller: &Caller, name: &[u8]) -> Result<()> {
+        let full = |quota| self.tree.made_by(caller.uid) >= quota;
+        if caller.privileged || caller.uid == 0 || !self.quota.is_some_and(full) {
+            return Ok(());
+        }
+        let reason = "this user has made as many cgroups as one user may have; remove some";
+        Err(refuse("mkdir", name, Errno::EDQUOT, reason))
     }
 
     /// Creates the state of every bound subsystem, or of none: a failure destroys those made so far.
@@ -208,6 +238,7 @@ impl Engine {
     /// * `ENOTDIR`: the entry is a control file.
     /// * `EIO`: the new parent is another one.
     /// * `EEXIST`: the new name is taken.
+    /// * `ENAMETOOLONG`: the path would have more than 4095 bytes. Paths below may become longer than that.
     pub fn rename(
         &mut self,
         caller: &Caller,
@@ -253,6 +284,11 @@ impl Engine {
         if target.is_some() {
             return Err(refuse(Errno::EEXIST, "the new name is taken"));
         }
+        if self.tree.path_length(parent) + new_name.len() > MAX_PATH_LENGTH {
+            let reason = "the path would be longer than 4095 bytes; use a shorter name";
+            return Err(refuse(Errno::ENAMETOOLONG, reason));
+        }
+        self.tree.note_rename();
         self.tree.forget_name(source);
         self.tree[source].name = new_name.into();
         self.tree.index_name(source);

@@ -59,6 +59,8 @@ pub struct Engine {
     pub(crate) last_hierarchy_id: u32,
     pub(crate) releases: ReleaseQueue,
     pub(crate) events: EventQueue,
+    /// How many cgroups one user may have made at a time.
+    pub(crate) quota: Option<usize>,
 }
 
 impl core::fmt::Debug for Engine {

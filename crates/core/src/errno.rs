@@ -57,6 +57,7 @@ errnos! {
     ENOTEMPTY = 39, "Directory not empty";
     EOVERFLOW = 75, "Value too large for defined data type";
     EOPNOTSUPP = 95, "Operation not supported";
+    EDQUOT = 122, "Disk quota exceeded";
 }
 
 impl Errno {

@@ -167,7 +167,7 @@ impl Error {
                 Errno::EEXIST => ErrorKind::AlreadyExists,
                 Errno::EBUSY | Errno::ENOTEMPTY => ErrorKind::Busy,
                 Errno::ENOTDIR | Errno::EISDIR => ErrorKind::WrongType,
-                Errno::EPERM => ErrorKind::NotPermitted,
+                Errno::EPERM | Errno::EDQUOT => ErrorKind::NotPermitted,
                 _ => ErrorKind::InvalidArgument,
             },
             Error::Permission { .. } => ErrorKind::NotPermitted,

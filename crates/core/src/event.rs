@@ -9,8 +9,9 @@ use alloc::vec::Vec;
 use crate::engine::Engine;
 use crate::ids::{CgroupId, CssSetId};
 
-/// The most events that wait to be taken.
+/// The most events that wait to be taken, and the most bytes of their paths.
 const MOST: usize = 1 << 14;
+const MOST_BYTES: usize = 8 << 20;
 
 /// A change that the engine recorded: [`Engine::watch`] starts the record, [`Engine::take_event`] reads it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,7 +41,7 @@ pub enum Event {
         /// The number of refused forks.
         count: u64,
     },
-    /// This many events were not recorded, because 16,384 events were waiting already.
+    /// This many events were not recorded, because 16,384 events or 8 MiB of their paths were waiting already.
     Lost(u64),
 }
 
@@ -49,16 +50,31 @@ pub enum Event {
 pub(crate) struct EventQueue {
     pub(crate) watched: bool,
     waiting: VecDeque<Event>,
+    /// The bytes of the paths of all that wait.
+    bytes: usize,
     lost: u64,
 }
 
 impl EventQueue {
     fn push(&mut self, event: Event) {
-        if self.waiting.len() == MOST {
+        if self.is_full() {
             self.lost += 1;
         } else {
+            self.bytes += path_length(&event);
             self.waiting.push_back(event);
         }
+    }
+
+    /// Whether the next event is lost. Its path then need not be made.
+    fn is_full(&self) -> bool {
+        self.waiting.len() == MOST || self.bytes >= MOST_BYTES
+    }
+}
+
+fn path_length(event: &Event) -> usize {
+    match event {
+        Event::Populated { path, .. } | Event::LimitHit { path, .. } => path.len(),
+        Event::Lost(_) => 0,
     }
 }
 
@@ -77,7 +93,9 @@ impl Engine {
             return Some(Event::Lost(lost));
         }
         self.events.lost = lost;
-        self.events.waiting.pop_front()
+        let event = self.events.waiting.pop_front()?;
+        self.events.bytes -= path_length(&event);
+        Some(event)
     }
 
     /// True if [`Engine::take_event`] or [`Engine::take_release`] has something to return.
@@ -92,6 +110,10 @@ impl Engine {
         let hierarchy = self.tree.hierarchy_of(cgroup).id;
         // No user can look at the dummy hierarchy.
         if usize::from(self.tree[cgroup].hierarchy) != 0 {
+            if self.events.is_full() {
+                self.events.lost += 1;
+                return;
+            }
             let path = self.tree.path(cgroup);
             self.events.push(Event::Populated { hierarchy, cgroup, path, populated });
         }

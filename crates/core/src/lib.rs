@@ -114,6 +114,7 @@ pub mod subsystem;
 mod task;
 mod text;
 pub mod tree;
+mod walk;
 
 pub use engine::{Engine, LimitHit};
 pub use errno::Errno;

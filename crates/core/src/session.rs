@@ -94,6 +94,8 @@ impl Session<'_> {
     /// * `EEXIST`: the parent has a child or a control file of that name.
     /// * `EACCES`: the caller may not write and search the parent.
     /// * `EINVAL`: `name` has a newline.
+    /// * `ENAMETOOLONG`: the path would have more than 4095 bytes.
+    /// * `EDQUOT`: the caller's user has as many cgroups as [`Engine::set_quota`] allows.
     /// * The error of a subsystem's `create` (B1.1).
     pub fn mkdir(&mut self, parent: CgroupId, name: &[u8], mode: u32) -> Result<CgroupId> {
         self.engine.mkdir(self.host, self.caller, parent, name, mode)

@@ -6,6 +6,7 @@
 
 use core::ops::{Index, IndexMut};
 
+use alloc::collections::BTreeMap;
 use alloc::string::String;
 use alloc::vec::Vec;
 
@@ -20,6 +21,7 @@ use crate::task::{Owner, Tid};
 pub use crate::cgroup::Cgroup;
 pub use crate::css_set::CssSet;
 pub use crate::hierarchy::{Hierarchy, HierarchyFlags};
+pub use crate::walk::{ChildCursor, DepthFirst};
 
 /// All hierarchies, cgroups and css_sets of one engine.
 ///
@@ -36,6 +38,10 @@ pub struct Tree {
     /// The children of all directories by parent and name. One table costs less memory than one in every directory.
     names: HashTable<CgroupId>,
     last_number: u64,
+    /// The number of renames, which make the stored lengths of paths out of date.
+    renames: u32,
+    /// The number of cgroups that each user has made. A user without any has no entry.
+    made: BTreeMap<u32, usize>,
 }
 
 fn name_hash(parent: CgroupId, name: &[u8]) -> u64 {
@@ -67,6 +73,8 @@ impl Tree {
             order: Vec::new(),
             names: HashTable::new(),
             last_number: 0,
+            renames: 0,
+            made: BTreeMap::new(),
         }
     }
 
@@ -149,6 +157,42 @@ impl Tree {
         names.iter().rev().flat_map(|name| core::iter::once(&b'/').chain(name.iter())).copied().collect()
     }
 
+    /// The length of a cgroup's path in bytes: 0 for a root, whose slash is no part of longer paths.
+    ///
+    /// The length is stored, so that a deep tree costs no more for each cgroup than a flat one. A rename changes the
+    /// paths of all cgroups below. Each is then measured anew when it is next needed, by one walk up.
+    pub(crate) fn path_length(&mut self, cgroup: CgroupId) -> usize {
+        let renames = self.renames;
+        let node = &self.cgroups[cgroup];
+        if node.parent.is_none() || node.path_as_of == renames {
+            return node.path_length as usize;
+        }
+        let line = core::iter::successors(Some(cgroup), |&at| self.cgroups[at].parent);
+        let below_root = line.filter(|&at| self.cgroups[at].parent.is_some());
+        let length = below_root.map(|at| self.cgroups[at].name.len() + 1).sum();
+        self.set_path_length(cgroup, length);
+        length
+    }
+
+    pub(crate) fn set_path_length(&mut self, cgroup: CgroupId, length: usize) {
+        let node = &mut self.cgroups[cgroup];
+        // no path is as long: each is checked before
+        node.path_length = u32::try_from(length).unwrap_or(u32::MAX);
+        node.path_as_of = self.renames;
+    }
+
+    /// Makes all stored lengths of paths out of date.
+    pub(crate) fn note_rename(&mut self) {
+        self.renames = self.renames.wrapping_add(1);
+    }
+
+    /// The number of cgroups in all hierarchies that a user has made, without roots.
+    ///
+    /// The maker of a cgroup counts until the cgroup is removed, also when the directory has another owner by then.
+    pub fn made_by(&self, uid: u32) -> usize {
+        self.made.get(&uid).copied().unwrap_or(0)
+    }
+
     /// The tasks that are members of the cgroup itself, by ascending number. Tasks below are not listed.
     pub fn tasks(&self, host: &dyn HostView, cgroup: CgroupId) -> Vec<Tid> {
         let mut tasks = Vec::new();
@@ -194,6 +238,7 @@ impl Tree {
         self.index_name(cgroup);
         let hierarchy = usize::from(self.cgroups[cgroup].hierarchy);
         self.hierarchy_mut(hierarchy).cgroups += 1;
+        *self.made.entry(self.cgroups[cgroup].creator.uid).or_default() += 1;
     }
 
     /// Removes a cgroup from the children of its parent. The cgroup itself stays until core drops it.
@@ -213,6 +258,13 @@ impl Tree {
         self.cgroups[parent].children -= 1;
         let hierarchy = usize::from(self.cgroups[cgroup].hierarchy);
         self.hierarchy_mut(hierarchy).cgroups -= 1;
+        let maker = self.cgroups[cgroup].creator.uid;
+        if let Some(made) = self.made.get_mut(&maker) {
+            *made -= 1;
+            if *made == 0 {
+                self.made.remove(&maker);
+            }
+        }
     }
 }
 

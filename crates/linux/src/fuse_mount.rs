@@ -9,20 +9,25 @@ use std::fmt;
 use std::fs::{self, OpenOptions};
 use std::io::{self, IoSliceMut};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::os::unix::fs::MetadataExt;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use nix::errno::Errno;
+use nix::fcntl::{AT_FDCWD, AtFlags};
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use nix::sys::socket::{ControlMessageOwned, MsgFlags, recvmsg};
-use nix::unistd::{getegid, geteuid};
+use nix::unistd::{AccessFlags, faccessat, getegid, geteuid};
 use penfold_core::ErrorKind;
 
+use crate::descriptor_limit::given_back;
 use crate::error_text::error_text;
+use crate::proc::in_initial_user_namespace;
 
 /// The source that `/proc/mounts` shows.
 pub const SOURCE: &str = "penfold";
+const DEVICE: &str = "/dev/fuse";
 const HELPER: &str = "fusermount3";
 
 /// The subtype of a view, such as `cgroup.cpu+cpuacct+name=x` for a hierarchy with these subsystems and this name.
@@ -93,7 +98,7 @@ impl MountError {
     /// The mount point, or `/dev/fuse`.
     pub fn subject(&self) -> Cow<'_, str> {
         match self {
-            MountError::Device(_) => Cow::Borrowed("/dev/fuse"),
+            MountError::Device(_) => Cow::Borrowed(DEVICE),
             MountError::Refused { target, .. }
             | MountError::NotMounted(target)
             | MountError::NoHelper(target)
@@ -105,10 +110,11 @@ impl MountError {
     pub fn detail(&self) -> Cow<'static, str> {
         Cow::Borrowed(match self {
             MountError::Device(errno) => {
-                return Cow::Owned(format!(
-                    "{}; the kernel needs its fuse module, a container the device; without, use the control socket",
-                    error_text(*errno)
-                ));
+                let remedy = device_remedy(*errno, refusing_mode());
+                return Cow::Owned(format!("{}; {remedy}, or use the control socket", error_text(*errno)));
+            }
+            MountError::Refused { errno: Errno::EPERM, .. } if !in_initial_user_namespace() => {
+                "a user namespace may mount only in a mount namespace of its own; make both with `unshare -rm`"
             }
             MountError::Refused { errno, .. } => error_text(*errno),
             MountError::NotMounted(_) => "nothing is mounted there",
@@ -119,6 +125,39 @@ impl MountError {
             MountError::Helper(_) => "refused by fusermount3; see its message",
         })
     }
+}
+
+/// Mode, user and group of `/dev/fuse` if they keep this process from opening it.
+fn refusing_mode() -> Option<(u32, u32, u32)> {
+    let device = fs::metadata(DEVICE).ok()?;
+    let wanted = AccessFlags::R_OK | AccessFlags::W_OK;
+    if faccessat(AT_FDCWD, DEVICE, wanted, AtFlags::AT_EACCESS).is_ok() {
+        return None;
+    }
+    Some((device.mode() & 0o777, device.uid(), device.gid()))
+}
+
+/// The remedy where `/dev/fuse` can't be opened, by the errno and by a mode and owner that refuse.
+fn device_remedy(errno: Errno, mode: Option<(u32, u32, u32)>) -> Cow<'static, str> {
+    let text = match (errno, mode) {
+        (Errno::ENOENT, _) => {
+            "there is no device: load the kernel's module (modprobe fuse), and give a container the device"
+        }
+        (Errno::ENODEV | Errno::ENXIO, _) => {
+            "the device has no driver: the kernel's fuse module is not loaded (modprobe fuse)"
+        }
+        (Errno::EACCES | Errno::EPERM, Some((mode, uid, gid))) => {
+            return Cow::Owned(format!(
+                "the device is there with mode {mode:04o} and owner {uid}:{gid}: it must be open to this user (chmod 666)"
+            ));
+        }
+        (Errno::EACCES | Errno::EPERM, None) => {
+            "the device is there, but it may not be opened: allow it in the container's list of devices, and on a file \
+             system without nodev"
+        }
+        _ => "the device can't be used",
+    };
+    Cow::Borrowed(text)
 }
 
 impl fmt::Display for MountError {
@@ -139,16 +178,19 @@ impl FuseMount {
     /// [`MountError`]; then nothing is mounted.
     pub fn mount(&self, target: &Path) -> Result<OwnedFd, MountError> {
         match self.mount_directly(target) {
-            Err(
-                MountError::Refused { errno: Errno::EPERM, .. }
-                | MountError::Device(Errno::EACCES | Errno::EPERM),
-            ) if !geteuid().is_root() => self.mount_by_helper(target),
+            Err(MountError::Refused { errno: Errno::EPERM, .. }) if !geteuid().is_root() => {
+                self.mount_by_helper(target)
+            }
+            Err(device @ MountError::Device(Errno::EACCES | Errno::EPERM)) if !geteuid().is_root() => {
+                // the helper may open devices that this user may not
+                self.mount_by_helper(target).map_err(|_| device)
+            }
             answer => answer,
         }
     }
 
     fn mount_directly(&self, target: &Path) -> Result<OwnedFd, MountError> {
-        let opened = OpenOptions::new().read(true).write(true).open("/dev/fuse");
+        let opened = OpenOptions::new().read(true).write(true).open(DEVICE);
         let device: OwnedFd = opened
             .map_err(|error| MountError::Device(error.raw_os_error().map_or(Errno::EIO, Errno::from_raw)))?
             .into();
@@ -181,7 +223,7 @@ impl FuseMount {
             "{access},nosuid,nodev,noexec,default_permissions{others},fsname={},subtype={}",
             self.source, self.subtype
         );
-        let status = Command::new(HELPER)
+        let status = given_back(&mut Command::new(HELPER))
             .args(["-o", &options, "--"])
             .arg(target)
             // the socket is its standard input, so that no other descriptor has to be inherited
@@ -248,9 +290,29 @@ pub fn unmount(target: &Path, how: Unmounting) -> Result<(), MountError> {
 
 fn unmount_by_helper(target: &Path, how: Unmounting) -> Result<(), MountError> {
     let options: &[&str] = if how.lazy { &["-u", "-z", "--"] } else { &["-u", "--"] };
-    match Command::new(HELPER).args(options).arg(target).stdin(Stdio::null()).status() {
+    let mut helper = Command::new(HELPER);
+    match given_back(&mut helper).args(options).arg(target).stdin(Stdio::null()).status() {
         Ok(status) if status.success() => Ok(()),
         Ok(_) => Err(MountError::Helper(target.to_owned())),
         Err(_) => Err(MountError::NoHelper(target.to_owned())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn remedy_tells_why_the_device_is_not_opened() {
+        let of = |errno, mode| device_remedy(errno, mode).into_owned();
+        assert!(of(Errno::ENOENT, None).starts_with("there is no device: "));
+        for errno in [Errno::ENODEV, Errno::ENXIO] {
+            assert!(of(errno, None).contains("no driver"), "{errno}");
+        }
+        for errno in [Errno::EACCES, Errno::EPERM] {
+            assert!(of(errno, Some((0o660, 0, 7))).contains("mode 0660 and owner 0:7"), "{errno}");
+            assert!(of(errno, None).contains("list of devices"), "{errno}");
+        }
+        assert_eq!(of(Errno::EMFILE, None), "the device can't be used");
     }
 }

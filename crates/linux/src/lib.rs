@@ -47,13 +47,15 @@
 //!   would have the kernel reap a command before its status is read. A handler stays as it is.
 //!
 //! **For each job or host**: a thread `penfold-tracer`, which blocks every signal but `SIGRTMIN+4` and has a POSIX timer.
-//! The thread forks commands and is their tracer. For each running command two ends of pipes are open.
+//! The thread forks commands and is their tracer. Until a command is executed, the ends of two pipes are open for it.
 //!
 //! **Only when called**: [`trace::ForwardedSignals::block`] blocks twelve signals and `SIGRTMIN+4` in the calling thread,
 //! and `PausedChild::run` blocks SIGCHLD there and gives it its default action. [`release::Agents::start`] starts a thread
 //! `release-agents`, and one `release-agent` for each agent that runs.
 //!
-//! Nothing else of the process changes: not its limits, its umask, its directory, its *no new privileges*. Filters are
+//! [`descriptor_limit::raise`] raises the soft limit on descriptors, and commands get the old one back.
+//!
+//! Nothing else of the process changes: not its other limits, its umask, its directory, its *no new privileges*. Filters are
 //! installed in the commands.
 //!
 //! # What the embedding program must not do
@@ -73,6 +75,7 @@
 //! [`trace::ExecOptions::exit_kill`] says otherwise. `/proc` has to be mounted.
 
 pub mod descriptor;
+pub mod descriptor_limit;
 pub mod doctor;
 pub mod error_text;
 pub mod fuse_mount;

@@ -18,7 +18,7 @@ pub struct Received {
     pub length: usize,
     /// The descriptors, close-on-exec.
     pub files: Vec<OwnedFd>,
-    /// Whether descriptors were lost because this process has too many open.
+    /// Whether descriptors were lost: more came than were to be received, or this process has too many open.
     pub lost_files: bool,
 }
 
@@ -29,11 +29,12 @@ union ControlBuffer {
     bytes: [u8; mem::size_of::<libc::cmsghdr>() + MOST * mem::size_of::<RawFd>() + 8],
 }
 
-/// Receives bytes and the descriptors that came with them. An interrupted call is made again.
+/// Receives bytes and at most `files` of the descriptors that came with them, without waiting. An interrupted call is
+/// made again.
 ///
 /// # Errors
-/// Those of recvmsg(2).
-pub fn receive(socket: &UnixStream, buffer: &mut [u8]) -> io::Result<Received> {
+/// Those of recvmsg(2): `EAGAIN` if there is nothing to receive.
+pub fn receive(socket: &UnixStream, buffer: &mut [u8], files: usize) -> io::Result<Received> {
     let mut control = MaybeUninit::<ControlBuffer>::uninit();
     let mut part = libc::iovec { iov_base: buffer.as_mut_ptr().cast(), iov_len: buffer.len() };
     // SAFETY: msghdr is plain data, for which zero is a valid value.
@@ -41,10 +42,13 @@ pub fn receive(socket: &UnixStream, buffer: &mut [u8]) -> io::Result<Received> {
     message.msg_iov = &raw mut part;
     message.msg_iovlen = 1;
     message.msg_control = control.as_mut_ptr().cast();
-    message.msg_controllen = mem::size_of::<ControlBuffer>();
+    // SAFETY: computes with numbers only.
+    message.msg_controllen =
+        unsafe { libc::CMSG_LEN((files.min(MOST) * mem::size_of::<RawFd>()) as u32) } as usize;
     let length = loop {
         // SAFETY: the kernel writes at most the given lengths, into buffers that outlive the call.
-        let length = unsafe { libc::recvmsg(socket.as_raw_fd(), &raw mut message, libc::MSG_CMSG_CLOEXEC) };
+        let flags = libc::MSG_CMSG_CLOEXEC | libc::MSG_DONTWAIT;
+        let length = unsafe { libc::recvmsg(socket.as_raw_fd(), &raw mut message, flags) };
         match Errno::result(length) {
             Ok(length) => break length as usize,
             Err(Errno::EINTR) => {}
@@ -127,7 +131,7 @@ mod tests {
         .expect("sent");
         drop((writer, there));
         let mut buffer = [0; 16];
-        let received = receive(&here, &mut buffer).expect("received");
+        let received = receive(&here, &mut buffer, 2).expect("received");
         assert_eq!((&buffer[..received.length], received.files.len()), (&b"hello"[..], 2));
         assert!(!received.lost_files);
         for file in &received.files {
@@ -140,7 +144,20 @@ mod tests {
         let mut text = String::new();
         reader.read_to_string(&mut text).expect("read");
         assert_eq!(text, "through");
-        assert_eq!(receive(&here, &mut buffer).expect("the end").length, 0);
+        assert_eq!(receive(&here, &mut buffer, 2).expect("the end").length, 0);
+    }
+
+    #[test]
+    fn descriptors_beyond_those_wanted_are_not_opened() {
+        for (wanted, passed) in [(0, 1), (1, 2), (3, 5)] {
+            let (here, there) = UnixStream::pair().expect("a pair");
+            let rights = vec![there.as_raw_fd(); passed];
+            let parts = [IoSlice::new(b"x")];
+            let rights = [ControlMessage::ScmRights(&rights)];
+            sendmsg::<()>(there.as_raw_fd(), &parts, &rights, MsgFlags::empty(), None).expect("sent");
+            let received = receive(&here, &mut [0; 16], wanted).expect("received");
+            assert_eq!((received.length, received.files.len(), received.lost_files), (1, wanted, true));
+        }
     }
 
     #[test]

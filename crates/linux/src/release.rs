@@ -12,12 +12,14 @@ use std::{io, thread};
 use penfold_core::{Credentials, Release};
 
 use crate::descriptor::close_all_on_exec;
+use crate::descriptor_limit::{give_back, given_back};
 use crate::orphans::Orphans;
 
 /// The most agents that run at one time. Further releases wait.
 pub const AGENTS_AT_ONCE: usize = 64;
-/// The most releases that wait. Each cgroup waits at most once.
+/// The most releases that wait, and the most bytes of their texts. Each cgroup waits at most once.
 const WAITING: usize = 65_536;
+const WAITING_BYTES: usize = 32 << 20;
 /// The time after which an agent is reported as slow.
 const SLOW: Duration = Duration::from_secs(10);
 /// The interval of the search for orphans of agents.
@@ -46,7 +48,7 @@ fn command(release: &Release) -> Command {
 /// # Errors
 /// Those of execve(2), for a message.
 pub fn run_agent(release: &Release) -> io::Result<()> {
-    command(release).spawn().map(drop)
+    given_back(&mut command(release)).spawn().map(drop)
 }
 
 /// An occurrence with an agent, for a log.
@@ -90,6 +92,7 @@ impl Agents {
             events: events.clone(),
             note: Box::new(note),
             waiting: VecDeque::new(),
+            bytes: 0,
             known: HashSet::new(),
             running: HashMap::new(),
             orphans: None,
@@ -115,6 +118,8 @@ struct AgentRunner {
     events: mpsc::Sender<AgentEvent>,
     note: Box<dyn Fn(AgentNotice) + Send>,
     waiting: VecDeque<Release>,
+    /// The bytes of the texts of all that wait.
+    bytes: usize,
     /// Hierarchy and path of each waiting release.
     known: HashSet<(u32, Vec<u8>)>,
     running: HashMap<u32, RunningAgent>,
@@ -134,6 +139,7 @@ impl AgentRunner {
             while self.running.len() < AGENTS_AT_ONCE
                 && let Some(release) = self.waiting.pop_front()
             {
+                self.bytes -= text_bytes(&release);
                 self.known.remove(&(release.hierarchy, release.path.clone()));
                 self.start(release);
             }
@@ -152,9 +158,10 @@ impl AgentRunner {
     }
 
     fn enqueue(&mut self, release: Release) {
-        if self.waiting.len() >= WAITING {
+        if self.waiting.len() >= WAITING || self.bytes + text_bytes(&release) > WAITING_BYTES {
             (self.note)(AgentNotice::Dropped(release));
         } else if self.known.insert((release.hierarchy, release.path.clone())) {
+            self.bytes += text_bytes(&release);
             self.waiting.push_back(release);
         }
     }
@@ -205,6 +212,11 @@ impl AgentRunner {
     }
 }
 
+/// The bytes of a release's texts. The path is kept twice.
+fn text_bytes(release: &Release) -> usize {
+    2 * release.path.len() + release.agent.len()
+}
+
 fn spawn(release: &Release) -> io::Result<Child> {
     let mut command = command(release);
     command.stdout(Stdio::null()).stderr(Stdio::null());
@@ -228,6 +240,7 @@ fn detach() -> io::Result<()> {
     // SAFETY: takes a number.
     unsafe { libc::umask(0o022) };
     nix::unistd::setsid()?;
+    give_back();
     close_all_on_exec();
     Ok(())
 }

@@ -7,7 +7,7 @@ mod hosted;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use hosted::TestHost;
+use hosted::{HANGING_EXEC, IO_WORKER, TestHost};
 use nix::sys::signal::Signal;
 use penfold_core::{CgroupId, Tid};
 use penfold_linux::trace::{AdoptError, ExecOptions};
@@ -37,29 +37,6 @@ fn meanwhile(hosted: &TestHost, other: CgroupId, work: impl FnOnce()) -> (u32, D
         commands.join().expect("all of them ran")
     })
 }
-
-/// A program with a read for which an io worker of the kernel waits. With an argument a polling thread of the kernel
-/// submits the read. Then the program sleeps.
-const IO_WORKER: &str = r#"
-#include <linux/io_uring.h>
-int main(int argc, char **argv) {
-    struct io_uring_params p = { .flags = argc > 1 ? IORING_SETUP_SQPOLL : 0, .sq_thread_idle = 60000 };
-    int fd = syscall(SYS_io_uring_setup, 8, &p);
-    if (fd < 0) { puts("none"); return 0; }
-    char *ring = mmap(0, p.sq_off.array + p.sq_entries * 4, 3, MAP_SHARED | MAP_POPULATE, fd, IORING_OFF_SQ_RING);
-    struct io_uring_sqe *entries = mmap(0, p.sq_entries * sizeof *entries, 3, MAP_SHARED | MAP_POPULATE, fd,
-        IORING_OFF_SQES);
-    int ends[2]; static char buffer[1];
-    CHECK(pipe(ends) == 0);
-    *entries = (struct io_uring_sqe){ .opcode = IORING_OP_READ, .flags = IOSQE_ASYNC, .fd = ends[0],
-        .addr = (uintptr_t)buffer, .len = 1 };
-    ((unsigned *)(ring + p.sq_off.array))[0] = 0;
-    __atomic_store_n((unsigned *)(ring + p.sq_off.tail), 1, __ATOMIC_RELEASE);
-    CHECK(syscall(SYS_io_uring_enter, fd, 1, 0, 0, 0, 0) == 1);
-    puts("ready"); fflush(stdout);
-    sleep(60);
-    return 0;
-}"#;
 
 #[test]
 fn an_io_worker_keeps_nothing_waiting() {
@@ -92,28 +69,6 @@ fn an_io_worker_keeps_nothing_waiting() {
         wait_until("all tasks are gone", || hosted.read(cgroup, "pids.current") == "0");
     }
 }
-
-/// A program that executes another while a process traces its second thread and never waits for its death. Such an exec
-/// does not end, and a seize of the process waits for it.
-const HANGING_EXEC: &str = r#"
-static volatile pid_t second;
-static void *nap(void *none) { second = syscall(SYS_gettid); for (;;) pause(); }
-int main(void) {
-    pthread_t thread;
-    CHECK(pthread_create(&thread, 0, nap, 0) == 0);
-    while (!second) usleep(1000);
-    int ends[2]; char byte;
-    CHECK(pipe(ends) == 0);
-    if (fork() == 0) {
-        CHECK(ptrace(PTRACE_SEIZE, second, 0, 0) == 0);
-        CHECK(write(ends[1], "", 1) == 1);
-        puts("ready"); fflush(stdout);
-        for (;;) pause();
-    }
-    CHECK(read(ends[0], &byte, 1) == 1);
-    execlp("sleep", "sleep", "100", (char *)0);
-    return 1;
-}"#;
 
 #[test]
 fn exec_that_hangs_fails_its_own_adoption_only() {

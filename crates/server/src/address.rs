@@ -3,10 +3,20 @@
 use std::ffi::{OsStr, OsString};
 use std::fmt;
 use std::io;
+use std::os::fd::AsRawFd;
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::net::{SocketAddr, UnixStream};
 use std::path::{Path, PathBuf};
+
+use nix::errno::Errno;
+use nix::sys::socket::sockopt::SendTimeout;
+use nix::sys::socket::{AddressFamily, SockFlag, SockType, UnixAddr, connect, setsockopt, socket};
+use nix::sys::time::TimeVal;
+use nix::unistd::geteuid;
+use penfold_linux::proc::in_initial_user_namespace;
+
+use crate::interruption::Interruption;
 
 /// The variable of the environment that names a socket.
 pub const VARIABLE: &str = "PENFOLD_SOCKET";
@@ -55,6 +65,8 @@ impl Address {
     /// 4. the user's own daemon, if its socket exists or the machine has no daemon;
     /// 5. the machine's daemon.
     ///
+    /// Root has no own daemon besides the machine's. The root of a user namespace other than the initial one has.
+    ///
     /// # Errors
     /// [`NoAddress`] for a user without a runtime directory on a machine without a daemon.
     pub fn of_client(given: Option<&OsStr>) -> Result<Address, NoAddress> {
@@ -66,22 +78,23 @@ impl Address {
         }
         let machine = Path::new(OF_MACHINE);
         let own = user_socket().filter(|own| own.exists() || !machine.exists());
-        let root = nix::unistd::geteuid().is_root();
+        let root = geteuid().is_root();
         own.or((root || machine.exists()).then(|| machine.to_owned())).map(Address::Path).ok_or(NoAddress)
     }
 
     /// The address that a daemon listens at: `given` (`--socket`), `$PENFOLD_SOCKET`, or the user's own socket.
-    /// Root's own is the machine's.
+    /// Root's own is the machine's. The root of another user namespace has one in `$XDG_RUNTIME_DIR`, or without that
+    /// variable at the machine's place.
     ///
     /// # Errors
     /// [`NoAddress`] for a user without a runtime directory.
     pub fn of_daemon(given: Option<&OsStr>) -> Result<Address, NoAddress> {
         let named = std::env::var_os(VARIABLE).filter(|it| !it.is_empty());
-        match given.map(OsStr::to_owned).or(named) {
-            Some(given) => Ok(Address::parse(&given)),
-            None if nix::unistd::geteuid().is_root() => Ok(Address::Path(OF_MACHINE.into())),
-            None => user_socket().map(Address::Path).ok_or(NoAddress),
+        if let Some(given) = given.map(OsStr::to_owned).or(named) {
+            return Ok(Address::parse(&given));
         }
+        let at_machine = || geteuid().is_root().then(|| OF_MACHINE.into());
+        user_socket().or_else(at_machine).map(Address::Path).ok_or(NoAddress)
     }
 
     /// The address for connect(2) and bind(2).
@@ -96,6 +109,35 @@ impl Address {
         socket.map_err(|_| nix::errno::Errno::ENAMETOOLONG.into())
     }
 
+    /// Connects as [`Address::connect`] does, until a signal ends the wait.
+    ///
+    /// # Errors
+    /// The error of connect(2). `None` if a signal came.
+    pub(crate) fn connect_interruptible(
+        &self,
+        interruption: &Interruption,
+    ) -> Result<UnixStream, Option<io::Error>> {
+        let system = |errno: Errno| Some(io::Error::from(errno));
+        let address = match self {
+            Address::Path(path) => UnixAddr::new(path),
+            Address::Abstract(name) => UnixAddr::new_abstract(name),
+        };
+        let address = address.map_err(system)?;
+        let flags = SockFlag::SOCK_CLOEXEC;
+        let socket = socket(AddressFamily::Unix, SockType::Stream, flags, None).map_err(system)?;
+        setsockopt(&socket, SendTimeout, &CONNECT_STEP).map_err(system)?;
+        let mut wait = interruption.begin().map_err(Some)?;
+        loop {
+            match connect(socket.as_raw_fd(), &address) {
+                Ok(()) => break,
+                Err(Errno::EAGAIN | Errno::EINTR) => wait.check().map_err(|_| None)?,
+                Err(errno) => return Err(system(errno)),
+            }
+        }
+        setsockopt(&socket, SendTimeout, &TimeVal::new(0, 0)).map_err(system)?;
+        Ok(socket.into())
+    }
+
     /// Connects and sends nothing.
     ///
     /// # Errors
@@ -105,10 +147,17 @@ impl Address {
     }
 }
 
-/// The socket of the user's own daemon. Root has no other than the machine's.
+/// The longest that one connect(2) waits for a place in the queue of a daemon that accepts no connection. Then the client
+/// looks for a signal, and waits again.
+const CONNECT_STEP: TimeVal = TimeVal::new(0, 100_000);
+
+/// The socket of the user's own daemon. The root of the machine has no other than the machine's.
+///
+/// User 0 of another user namespace is an ordinary user outside, as in a rootless container: `/run` may be the host's.
 fn user_socket() -> Option<PathBuf> {
     let directory = std::env::var_os("XDG_RUNTIME_DIR").filter(|it| Path::new(it).is_absolute());
-    directory.filter(|_| !nix::unistd::geteuid().is_root()).map(|it| Path::new(&it).join("penfold/control"))
+    let machines_root = geteuid().is_root() && in_initial_user_namespace();
+    directory.filter(|_| !machines_root).map(|it| Path::new(&it).join("penfold/control"))
 }
 
 impl fmt::Display for Address {

@@ -5,7 +5,10 @@ use std::sync::OnceLock;
 use nix::errno::Errno;
 use nix::unistd::geteuid;
 use penfold_core::{Caller, ErrorKind, Tid};
-use penfold_linux::proc::{Namespace, TaskStatus, all_tasks, namespace_of, own_namespace};
+use penfold_linux::proc::{
+    Namespace, TaskStatus, all_tasks, has_all_user_ids, in_initial_user_namespace, namespace_of,
+    own_namespace, user_namespace_owner,
+};
 
 use crate::failure::Failure;
 
@@ -39,7 +42,9 @@ impl Client {
         let same = theirs == own_namespace(Namespace::User) || (theirs.is_none() && !geteuid().is_root());
         let administrator = same && process.as_ref().is_some_and(TaskStatus::is_administrator);
         let privileged = match trust {
-            Trust::Owner(owner) => (uid == 0 && administrator) || (owner != 0 && uid == owner),
+            Trust::Owner(owner) => {
+                (uid == 0 && (administrator || owns_namespace(task))) || (owner != 0 && uid == owner)
+            }
             Trust::Nobody => false,
         };
         let groups = groups.or(process.map(|process| process.groups)).unwrap_or_default();
@@ -116,4 +121,12 @@ impl Client {
         let same = process.numbers.len() > depth || namespace_of(task, Namespace::Pid) == Some(namespace);
         same.then_some(number)
     }
+}
+
+/// Whether a client that is root by the daemon's numbers has made the daemon's user namespace, and is outside of it.
+///
+/// Such a client has every capability over the daemon, as the kernel sees it: `unshare -r penfold serve` serves the
+/// user that has typed it.
+fn owns_namespace(task: Tid) -> bool {
+    !in_initial_user_namespace() && user_namespace_owner() == Some(0) && has_all_user_ids(task)
 }

@@ -24,6 +24,9 @@ pub enum ConnectError {
     /// This user may not write the socket file.
     #[error("{0}: this user may not connect to the daemon there")]
     Denied(Address),
+    /// A signal came before the daemon had accepted the connection.
+    #[error("{0}: the daemon there did not answer")]
+    NoAnswer(Address),
     /// Another error of the system.
     #[error("{address}: can't connect: {error}")]
     Other {
@@ -52,9 +55,31 @@ pub enum CallError {
     /// The connection broke, or the daemon is gone.
     #[error("the connection to the daemon broke: {0}")]
     Transport(#[from] io::Error),
+    /// A signal came before the daemon's answer.
+    #[error("the daemon did not answer")]
+    NoAnswer,
     /// An answer that is none: another version, or something that is not penfold.
     #[error("not an answer of penfold's: {0}")]
     Protocol(String),
+}
+
+impl ConnectError {
+    /// The meaning of an error of connect(2).
+    pub(crate) fn of_connect(address: &Address, error: io::Error) -> ConnectError {
+        match error.kind() {
+            io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => {
+                ConnectError::Nobody(address.clone())
+            }
+            io::ErrorKind::PermissionDenied => ConnectError::Denied(address.clone()),
+            _ => ConnectError::Other { address: address.clone(), error },
+        }
+    }
+}
+
+/// The failure of a wait that a signal has ended.
+pub fn no_answer(subject: impl Into<String>) -> Failure {
+    let detail = "did not answer before the signal; it is stopped or busy";
+    Failure::new(ErrorKind::Busy, Errno::EINTR, subject, detail)
 }
 
 impl CallError {
@@ -121,6 +146,7 @@ impl From<CallError> for Failure {
                 let detail = "the daemon has no such method; it is older than this penfold";
                 Failure::new(ErrorKind::Unsupported, Errno::ENOSYS, method, detail)
             }
+            CallError::NoAnswer => no_answer(DAEMON),
             CallError::Transport(error) => {
                 // the end of a stream has no errno of its own
                 let errno = error.raw_os_error().map_or(Errno::ECONNRESET, Errno::from_raw);
@@ -146,6 +172,7 @@ impl From<ConnectError> for Failure {
                 let detail = "this user may not connect to the daemon there";
                 Failure::new(ErrorKind::NotPermitted, Errno::EACCES, address.to_string(), detail)
             }
+            ConnectError::NoAnswer(_) => no_answer(DAEMON),
             ConnectError::Other { address, error } => {
                 let failure = Failure::io(address.to_string(), error).with_prefix("can't connect: ");
                 Failure { kind: ErrorKind::NoDaemon, ..failure }

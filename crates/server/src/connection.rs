@@ -4,16 +4,19 @@ use std::io::{self, IoSlice, Read};
 use std::marker::PhantomData;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::os::unix::net::UnixStream;
+use std::sync::Arc;
 use std::time::Duration;
 
 use nix::errno::Errno;
-use nix::sys::socket::{ControlMessage, MsgFlags, send, sendmsg};
+use nix::poll::PollFlags;
+use nix::sys::socket::{ControlMessage, MsgFlags, sendmsg};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use crate::address::Address;
-pub use crate::client_errors::{CallError, ConnectError};
+pub use crate::client_errors::{CallError, ConnectError, no_answer};
+use crate::interruption::Interruption;
 use crate::protocol::Method;
 
 /// A connection to a daemon, for one call after the other.
@@ -34,6 +37,8 @@ pub struct Connection {
     taken: usize,
     /// True while the last call has answers that are not read yet.
     unfinished: bool,
+    /// Ends the waits for the daemon.
+    interruption: Option<Arc<Interruption>>,
 }
 
 #[derive(Serialize)]
@@ -59,19 +64,28 @@ impl Connection {
     /// # Errors
     /// [`ConnectError`].
     pub fn connect(address: &Address) -> Result<Connection, ConnectError> {
-        let stream = address.connect().map_err(|error| match error.kind() {
-            io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => {
-                ConnectError::Nobody(address.clone())
-            }
-            io::ErrorKind::PermissionDenied => ConnectError::Denied(address.clone()),
-            _ => ConnectError::Other { address: address.clone(), error },
-        })?;
+        let stream = address.connect().map_err(|error| ConnectError::of_connect(address, error))?;
         Ok(Connection::over(stream))
+    }
+
+    /// Connects to a daemon. A signal ends this wait for the daemon, and every later one of the connection.
+    ///
+    /// # Errors
+    /// [`ConnectError`].
+    pub fn connect_interruptible(
+        address: &Address,
+        interruption: Arc<Interruption>,
+    ) -> Result<Connection, ConnectError> {
+        let stream = address.connect_interruptible(&interruption).map_err(|error| match error {
+            Some(error) => ConnectError::of_connect(address, error),
+            None => ConnectError::NoAnswer(address.clone()),
+        })?;
+        Ok(Connection { interruption: Some(interruption), ..Connection::over(stream) })
     }
 
     /// A connection over a socket that is connected already.
     pub fn over(stream: UnixStream) -> Connection {
-        Connection { stream, received: Vec::new(), taken: 0, unfinished: false }
+        Connection { stream, received: Vec::new(), taken: 0, unfinished: false, interruption: None }
     }
 
     /// Sets how long to wait for an answer; `None` waits for ever. After a timeout the connection is useless: the
@@ -128,7 +142,7 @@ impl Connection {
         let mut message =
             serde_json::to_vec(&request).map_err(|error| CallError::Protocol(error.to_string()))?;
         message.push(0);
-        let sent = send_all(&self.stream, &message, files);
+        let sent = self.send_all(&message, files)?;
         // EPIPE: the daemon has turned this client away, and its reason is there to be read
         if sent.is_err() && sent != Err(Errno::EPIPE) {
             return sent.map_err(|errno| CallError::Transport(errno.into()));
@@ -152,8 +166,36 @@ impl Connection {
         }
     }
 
+    /// Waits until the socket is ready, if a signal can end the wait. Otherwise the next call waits.
+    fn wait(&self, events: PollFlags) -> Result<(), CallError> {
+        let Some(interruption) = &self.interruption else { return Ok(()) };
+        let mut wait = interruption.begin()?;
+        wait.until_ready(self.stream.as_fd(), events).map_err(|_| CallError::NoAnswer)
+    }
+
+    /// Sends a whole message, the descriptors with its first byte. Raises no SIGPIPE when the daemon is gone. The inner
+    /// error is that of send(2).
+    fn send_all(&self, message: &[u8], files: &[BorrowedFd<'_>]) -> Result<Result<(), Errno>, CallError> {
+        let numbers: Vec<RawFd> = files.iter().map(AsRawFd::as_raw_fd).collect();
+        let rights = [ControlMessage::ScmRights(&numbers)];
+        let rights = if numbers.is_empty() { &[][..] } else { &rights[..] };
+        let mut flags = MsgFlags::MSG_NOSIGNAL;
+        flags.set(MsgFlags::MSG_DONTWAIT, self.interruption.is_some());
+        let mut rest = message;
+        while !rest.is_empty() {
+            let rights = if rest.len() == message.len() { rights } else { &[] };
+            match sendmsg::<()>(self.stream.as_raw_fd(), &[IoSlice::new(rest)], rights, flags, None) {
+                Ok(sent) => rest = &rest[sent..],
+                Err(Errno::EINTR) => {}
+                Err(Errno::EAGAIN) if self.interruption.is_some() => self.wait(PollFlags::POLLOUT)?,
+                Err(errno) => return Ok(Err(errno)),
+            }
+        }
+        Ok(Ok(()))
+    }
+
     /// Reads until `received` has a whole message, and returns the index of the NUL at its end.
-    fn next_message(&mut self) -> io::Result<usize> {
+    fn next_message(&mut self) -> Result<usize, CallError> {
         self.received.drain(..self.taken);
         self.taken = 0;
         let mut looked_at = 0;
@@ -163,11 +205,12 @@ impl Connection {
             }
             looked_at = self.received.len();
             let mut chunk = [0_u8; 4096];
+            self.wait(PollFlags::POLLIN)?;
             match self.stream.read(&mut chunk) {
-                Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
+                Ok(0) => return Err(io::Error::from(io::ErrorKind::UnexpectedEof).into()),
                 Ok(length) => self.received.extend_from_slice(&chunk[..length]),
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(error),
+                Err(error) => return Err(error.into()),
             }
         }
     }
@@ -187,6 +230,11 @@ pub struct Replies<'a, M> {
 }
 
 impl<M> Replies<'_, M> {
+    /// From now on a signal has its usual effect also while the program waits for a reply.
+    pub fn without_interruption(&mut self) {
+        self.connection.interruption = None;
+    }
+
     /// True if bytes of the next reply have been read already, all or a part. poll(2) does not see these bytes.
     pub fn is_ready(&self) -> bool {
         self.connection.taken < self.connection.received.len()
@@ -208,29 +256,9 @@ impl<M: Method> Iterator for Replies<'_, M> {
             return None;
         }
         let reply = self.connection.receive();
-        if matches!(reply, Err(CallError::Transport(_) | CallError::Protocol(_))) {
+        if matches!(reply, Err(CallError::Transport(_) | CallError::Protocol(_) | CallError::NoAnswer)) {
             self.connection.unfinished = false;
         }
         Some(reply.map(|(reply, _)| reply))
     }
-}
-
-/// Sends a whole message, the descriptors with its first byte. Raises no SIGPIPE when the daemon is gone.
-fn send_all(stream: &UnixStream, mut message: &[u8], files: &[BorrowedFd<'_>]) -> Result<(), Errno> {
-    let again = |sent: nix::Result<usize>| if sent == Err(Errno::EINTR) { Ok(0) } else { sent };
-    let socket = stream.as_raw_fd();
-    if !files.is_empty() {
-        let numbers: Vec<RawFd> = files.iter().map(AsRawFd::as_raw_fd).collect();
-        let rights = [ControlMessage::ScmRights(&numbers)];
-        let mut sent = 0;
-        while sent == 0 {
-            let parts = [IoSlice::new(message)];
-            sent = again(sendmsg::<()>(socket, &parts, &rights, MsgFlags::MSG_NOSIGNAL, None))?;
-        }
-        message = &message[sent..];
-    }
-    while !message.is_empty() {
-        message = &message[again(send(socket, message, MsgFlags::MSG_NOSIGNAL))?..];
-    }
-    Ok(())
 }

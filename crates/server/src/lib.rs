@@ -58,6 +58,7 @@
 //!
 //! Locks that are held while another one is taken, outer first:
 //!
+//! - the place of a long piece of work, then the turn of a request, then the engine (`turns.rs`);
 //! - the turn of loading and unloading modules, the list of modules, the engine;
 //! - the list of watchers, then the service's observers or the engine;
 //! - the service's observers, then a view's table of nodes;
@@ -78,9 +79,11 @@ pub mod control;
 pub mod daemon;
 mod describe;
 pub mod directories;
+pub mod disabled;
 pub mod escape;
 pub mod failure;
 pub mod files;
+pub mod interruption;
 pub mod journal;
 #[cfg(feature = "daemon")]
 pub mod logging;
@@ -94,5 +97,7 @@ pub mod operation;
 pub mod proc_texts;
 pub mod protocol;
 pub mod service;
+mod slices;
+mod turns;
 #[cfg(feature = "daemon")]
 pub mod view;

@@ -5,12 +5,15 @@ use std::fmt::Write as _;
 
 use nix::errno::Errno;
 use penfold_core::{CgroupId, Error, ErrorKind, Tid, control_file::FileId, host::HostView};
-use penfold_linux::proc::{TaskStatus, all_tasks};
+use penfold_linux::proc::{TaskStatus, all_tasks, threads_of};
 use penfold_linux::trace::AdoptError;
 
 use crate::client::Client;
 use crate::failure::Failure;
 use crate::service::Service;
+
+/// How many tasks are looked up in `/proc` before others get their turn: about 2 ms of work.
+pub(crate) const TASKS_AT_ONCE: usize = 64;
 
 /// The text of `tasks` or `cgroup.procs`: numbers of the client's pid namespace, ascending. Tasks without a number
 /// there are left out.
@@ -54,21 +57,33 @@ pub(crate) fn of(service: &Service, cgroup: CgroupId, file: FileId) -> Result<Ve
     })??;
     // the engine of one `penfold run` has the tasks of its job only (L38)
     if let Some(supervised) = elsewhere.filter(|_| service.host().is_ok()) {
-        add_unsupervised(&mut members, &supervised, whole);
+        add_unsupervised(service, &mut members, &supervised, whole);
     }
     Ok(members)
 }
 
 /// Adds the living tasks that are not supervised: they are in every root, as all tasks are in Linux.
-fn add_unsupervised(members: &mut Vec<Tid>, supervised: &HashSet<Tid>, whole: bool) {
-    let others = all_tasks().into_iter().filter(|task| !supervised.contains(task));
-    let living = others.filter_map(TaskStatus::read).filter(|process| !process.exiting);
-    members.extend(living.map(|process| if whole { process.group } else { process.task }));
+fn add_unsupervised(service: &Service, members: &mut Vec<Tid>, supervised: &HashSet<Tid>, whole: bool) {
+    let all = all_tasks();
+    for tasks in all.chunks(TASKS_AT_ONCE) {
+        // a user with many connections looks at one part at a time
+        let _place = service.long_work();
+        let others = tasks.iter().filter(|task| !supervised.contains(task));
+        let living = others.copied().filter_map(TaskStatus::read).filter(|process| !process.exiting);
+        members.extend(living.map(|process| if whole { process.group } else { process.task }));
+    }
     members.sort_unstable();
     members.dedup();
 }
 
-/// Adopts a task's process if it is not supervised yet and the client may move it. Returns false for a zombie.
+/// Whether a task that has ended leads a process in which another thread lives.
+fn has_living_threads(leader: Tid) -> bool {
+    let threads = threads_of(leader).unwrap_or_default();
+    threads.into_iter().filter_map(TaskStatus::read).any(|thread| thread.group == leader && !thread.exiting)
+}
+
+/// Adopts a task's process if it is not supervised yet and the client may move it. Returns false for a zombie whose process has no
+/// living thread.
 ///
 /// The rules of B4.4 come first: before they allow the move, the client must not learn whether the task can be
 /// traced.
@@ -95,7 +110,7 @@ pub(crate) fn supervise(service: &Service, client: &Client, task: Tid) -> Result
         let detail = format!("belongs to another user (uid {})", process.uids[0]);
         return Err(refused(ErrorKind::NotPermitted, Errno::EACCES, detail));
     }
-    if process.exiting {
+    if process.exiting && !has_living_threads(task) {
         return Ok(false);
     }
     match service.host()?.adopt(task, None) {

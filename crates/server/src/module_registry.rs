@@ -1,7 +1,7 @@
 //! The origin of each loaded module. The engine treats modules as subsystems like any other.
 
 use std::path::PathBuf;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 use penfold_module::loader::ModuleDescription;
 
@@ -13,6 +13,8 @@ pub(crate) struct ModuleRegistry {
     pub(crate) turn: Mutex<()>,
     /// The modules in the order of their loading.
     pub(crate) loaded: Mutex<Vec<RegisteredModule>>,
+    /// The names of controllers that can't be loaded. Set before the first client.
+    pub(crate) disabled: OnceLock<Vec<String>>,
 }
 
 /// A loaded module.

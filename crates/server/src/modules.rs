@@ -49,7 +49,8 @@ impl Service {
     /// directory of this process.
     ///
     /// # Errors
-    /// - `EPERM` if a user other than root and the user of this process could change the file;
+    /// - `EPERM` if a user other than root and the user of this process could change the file, and for a disabled
+    ///   controller;
     /// - `EEXIST` if a subsystem of the module's name is loaded or built in;
     /// - `ENOENT` if a client has unloaded the module before this returns;
     /// - `ESHUTDOWN` when the daemon is ending;
@@ -63,6 +64,7 @@ impl Service {
         let info = file.description()?;
         let registry = self.modules();
         let turn = lock(&registry.turn);
+        self.must_be_enabled(&info.name)?;
         self.must_be_free(&info.name, &path)?;
         let controller = Controller::load(file)?;
         let (info, overruns) = (controller.description().clone(), controller.overruns());
@@ -220,6 +222,9 @@ pub(crate) fn with_remedy(service: &Service, error: Error) -> Failure {
 }
 
 fn remedy(service: &Service, subsystem: &str) -> Option<String> {
+    if service.is_disabled(subsystem) {
+        return Some("; --disable of the daemon has disabled the controller of this name".to_owned());
+    }
     let could_be = subsystem.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-".contains(&byte));
     if !could_be || service.trust() == Trust::Nobody {
         return None;

@@ -1,6 +1,7 @@
 //! Mounting, remounting and unmounting hierarchies as a client.
 
-use penfold_core::{CgroupId, Mounted};
+use penfold_core::{CgroupId, Mounted, Owner};
+use penfold_linux::proc::in_initial_user_namespace;
 
 use crate::change::EngineChange;
 use crate::client::Client;
@@ -41,6 +42,11 @@ impl Service {
             if failure.subject.is_empty() { failure.about("hierarchy") } else { failure }
         })?;
         self.announce(None, EngineChange::Mounted(mounted.root));
+        if mounted.created && client.caller.uid == 0 && !in_initial_user_namespace() {
+            // root here may be a user outside who mounts there, without a capability to do without permission (L95)
+            let writable = |owner: Owner| Owner { mode: owner.mode | 0o200, ..owner };
+            self.set_owner(&Client::own(), None, mounted.root, None, writable)?;
+        }
         Ok(mounted)
     }
 

@@ -4,15 +4,17 @@ use nix::errno::Errno;
 use penfold_core::{CssSetId, ErrorKind, Tid};
 use penfold_linux::proc::TaskStatus;
 
+use crate::disabled::with_disabled;
 use crate::failure::Failure;
 use crate::service::Service;
 
-/// The text of `/proc/cgroups`: a line for each subsystem.
+/// The text of `/proc/cgroups`: a line for each subsystem, disabled ones too.
 ///
 /// # Errors
 /// `ESHUTDOWN` when the daemon is ending.
 pub fn cgroups(service: &Service) -> Result<Vec<u8>, Failure> {
-    service.with_snapshot(|engine, _| engine.proc_cgroups().into_bytes())
+    let loaded = service.with_snapshot(|engine, _| engine.proc_cgroups())?;
+    Ok(with_disabled(loaded, service.disabled()).into_bytes())
 }
 
 /// The text of `/proc/PID/cgroup`. A task that is not supervised is in every root, and so is a zombie, as in Linux.

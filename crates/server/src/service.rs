@@ -1,28 +1,34 @@
 //! The only access to the engine, shared by the control socket and the file views.
 //!
 //! A [`Service`] does every operation as a [`Client`](crate::client::Client) and sends an [`Announcement`] of it to
-//! all observers. This file has the requests to the engine. The operations are in `mounts.rs`, `directories.rs`,
+//! all observers. This file has the requests to the engine, which users make in turn. The operations are in `mounts.rs`, `directories.rs`,
 //! `files.rs` and `modules.rs`. Paths, names, task numbers and JSON are left to the front ends.
 
-use std::sync::{Arc, Mutex, PoisonError, mpsc};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use nix::errno::Errno;
-use penfold_core::ErrorKind;
 use penfold_core::{
-    Engine,
+    CgroupId, Engine, ErrorKind, Tid,
     host::{Host, HostView},
 };
-use penfold_linux::host::{EngineAccess, HostHandle};
+use penfold_linux::host::{EngineAccess, HostHandle, RunningCommand};
+use penfold_linux::trace::{AdoptError, Command, ExecError, ExecOptions};
 
 use crate::change::{Announcement, EngineChange, ViewId};
 use crate::client::Trust;
 use crate::failure::Failure;
 use crate::module_registry::ModuleRegistry;
+use crate::turns::{QueueOwner, Turn, Turns};
+
+/// The launches and adoptions of one user that the host may have to deal with at the same time.
+const HOST_WORK_OF_USER: usize = 2;
 
 /// The engine and the host of a daemon. Clones share them, and any thread may use one.
 #[derive(Clone)]
 pub struct Service {
     shared: Arc<ServiceShared>,
+    /// The queue in which requests of this clone wait.
+    queue: QueueOwner,
 }
 
 struct ServiceShared {
@@ -32,6 +38,52 @@ struct ServiceShared {
     trust: Trust,
     observers: Mutex<Vec<Observer>>,
     modules: ModuleRegistry,
+    /// The turns of requests, one at a time.
+    requests: Turns,
+    /// The turns of long work outside of the engine, such as an answer with very many cgroups. One piece for each user
+    /// at a time, and together at most half of the CPUs, so that the tracer always finds one.
+    long_work: Turns,
+    /// The places of commands that are being launched, and of processes that are being adopted.
+    host_work: Turns,
+}
+
+/// The host of a daemon, for one user: a few launches and adoptions at a time, the administrator any number. Each keeps
+/// the tracer from its tasks for a moment. Some wait for a task, so that one must not hold up the next.
+#[derive(Debug, Clone, Copy)]
+pub struct HostAccess<'a> {
+    host: &'a dyn HostHandle,
+    service: &'a Service,
+}
+
+impl HostAccess<'_> {
+    /// [`HostHandle::launch`] in its turn.
+    ///
+    /// # Errors
+    /// As [`HostHandle::launch`].
+    pub fn launch(
+        &self,
+        command: Command,
+        cgroups: Vec<CgroupId>,
+        options: ExecOptions,
+    ) -> Result<Box<dyn RunningCommand>, ExecError> {
+        let _turn = self.turn();
+        self.host.launch(command, cgroups, options)
+    }
+
+    /// [`HostHandle::adopt`] in its turn.
+    ///
+    /// # Errors
+    /// As [`HostHandle::adopt`].
+    pub fn adopt(&self, pid: Tid, started: Option<u64>) -> Result<(), AdoptError> {
+        let _turn = self.turn();
+        self.host.adopt(pid, started)
+    }
+
+    fn turn(&self) -> Option<Turn<'_>> {
+        let Service { shared, queue } = self.service;
+        let bound = matches!(queue, QueueOwner::User(uid) if *uid != 0 && shared.trust != Trust::Owner(*uid));
+        bound.then(|| shared.host_work.enter(*queue))
+    }
 }
 
 /// Called with every change until it returns false.
@@ -56,7 +108,33 @@ impl Service {
 
     fn of(engine: Arc<dyn EngineAccess>, host: Option<Arc<dyn HostHandle>>, trust: Trust) -> Service {
         let (observers, modules) = (Mutex::default(), ModuleRegistry::default());
-        Service { shared: Arc::new(ServiceShared { engine, host, trust, observers, modules }) }
+        let cpus = std::thread::available_parallelism().map_or(1, usize::from);
+        let shared = ServiceShared {
+            engine,
+            host,
+            trust,
+            observers,
+            modules,
+            requests: Turns::new(1, 1),
+            long_work: Turns::new((cpus / 2).max(1), 1),
+            host_work: Turns::new(usize::MAX, HOST_WORK_OF_USER),
+        };
+        Service { shared: Arc::new(shared), queue: QueueOwner::Daemon }
+    }
+
+    /// The same service, with requests that wait in the queue of this owner.
+    pub(crate) fn queued_as(&self, queue: QueueOwner) -> Service {
+        Service { shared: Arc::clone(&self.shared), queue }
+    }
+
+    /// Waits for the turn of a request.
+    fn turn(&self) -> Turn<'_> {
+        self.shared.requests.enter(self.queue)
+    }
+
+    /// Waits for the turn of a long piece of work. Let others go first with [`Turn::pass`] every few milliseconds.
+    pub(crate) fn long_work(&self) -> Turn<'_> {
+        self.shared.long_work.enter(self.queue)
     }
 
     pub(crate) fn modules(&self) -> &ModuleRegistry {
@@ -82,8 +160,9 @@ impl Service {
     ///
     /// # Errors
     /// `EOPNOTSUPP` for the engine of one `penfold run`, which does neither.
-    pub fn host(&self) -> Result<&dyn HostHandle, Failure> {
-        self.shared.host.as_deref().ok_or_else(|| {
+    pub fn host(&self) -> Result<HostAccess<'_>, Failure> {
+        let host = self.shared.host.as_deref();
+        host.map(|host| HostAccess { host, service: self }).ok_or_else(|| {
             Failure::new(
                 ErrorKind::Unsupported,
                 Errno::EOPNOTSUPP,
@@ -91,13 +170,6 @@ impl Service {
                 "adopts no other processes; use penfold serve for that",
             )
         })
-    }
-
-    /// A channel with every change from now on. The receiver must keep up: the channel is not bounded.
-    pub fn subscribe(&self) -> mpsc::Receiver<Announcement> {
-        let (sender, receiver) = mpsc::channel();
-        self.observe(move |announced| sender.send(announced.clone()).is_ok());
-        receiver
     }
 
     /// Calls `observer` with every change from now on, on the thread that made the change, until the observer returns
@@ -117,6 +189,7 @@ impl Service {
     /// # Errors
     /// `ESHUTDOWN` when the daemon is ending.
     pub fn with_snapshot<R>(&self, look: impl FnOnce(&Engine, &dyn HostView) -> R) -> Result<R, Failure> {
+        let _turn = self.turn();
         Ok(self.shared.engine.with_snapshot(look)?)
     }
 
@@ -126,7 +199,21 @@ impl Service {
     /// # Errors
     /// As [`Service::with_snapshot`].
     pub fn with_exact<R>(&self, work: impl FnOnce(&mut Engine, &mut dyn Host) -> R) -> Result<R, Failure> {
+        let _turn = self.turn();
         Ok(self.shared.engine.request_exact(work)?)
+    }
+
+    /// Runs `work` on the engine. Counts of tasks may include forks in flight. Checks no client's rights and announces
+    /// nothing.
+    ///
+    /// # Errors
+    /// As [`Service::with_snapshot`].
+    pub(crate) fn with_engine<R>(
+        &self,
+        work: impl FnOnce(&mut Engine, &mut dyn Host) -> R,
+    ) -> Result<R, Failure> {
+        let _turn = self.turn();
+        Ok(self.shared.engine.request(work)?)
     }
 
     /// Runs a request that changes the engine. Counts of tasks may include forks in flight; see
@@ -135,6 +222,7 @@ impl Service {
         &self,
         request: impl FnOnce(&mut Engine, &mut dyn Host) -> penfold_core::Result<R>,
     ) -> Result<R, Failure> {
+        let _turn = self.turn();
         Ok(self.shared.engine.request(request)??)
     }
 
@@ -143,6 +231,7 @@ impl Service {
         &self,
         request: impl FnOnce(&mut Engine, &mut dyn Host) -> penfold_core::Result<R>,
     ) -> Result<R, Failure> {
+        let _turn = self.turn();
         Ok(self.shared.engine.request_exact(request)??)
     }
 }

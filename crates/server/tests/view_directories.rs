@@ -13,6 +13,7 @@ on_each_host! {
     rename_refuses_in_the_kernels_order,
     nothing_but_directories_can_be_made,
     removed_directory_is_empty_and_refuses,
+    mkdir_in_a_view_keeps_the_quota,
 }
 
 fn shell_makes_lists_and_removes_cgroups(host: HostKind) {
@@ -154,4 +155,19 @@ fn removed_directory_is_empty_and_refuses(host: HostKind) {
     let expected = "b'0\\n' OK\nENODEV ENODEV ENODEV ENODEV\n[] ENOENT ENOENT ENOENT ENOENT 1\nENODEV True\nENOENT ENOENT []";
     assert_eq!(seen, expected);
     assert!(fs::read_dir(views.place.join("m")).expect("a directory").count() > 4);
+}
+
+fn mkdir_in_a_view_keeps_the_quota(host: HostKind) {
+    if !possible() {
+        return;
+    }
+    let mut views = Views::start(host);
+    views.mount("none,name=quota", "m");
+    views.service.with_exact(|engine, _| engine.set_quota(Some(2))).expect("it runs");
+    let seen = views.python(
+        "os.chdir('m'); os.mkdir('g'); os.chmod('g', 0o777); os.mkdir('g/r1'); os.mkdir('g/r2'); os.mkdir('g/r3')\n\
+        os.setgroups([]); os.setresgid(7, 7, 7); os.setresuid(7, 7, 7)\n\
+        print(*[name(os.mkdir, 'g/' + n) for n in ('a', 'b', 'c', 'a')]); os.rmdir('g/a'); print(name(os.mkdir, 'g/c'))",
+    );
+    assert_eq!(seen, "OK OK EDQUOT EEXIST\nOK");
 }

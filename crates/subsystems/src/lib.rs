@@ -14,6 +14,8 @@
 //! | [`Numtasks`] | divides tasks by shares, limits the fork rate | `ForkVeto` |
 //! | [`Debug`](struct@Debug) | shows `css_set`s and reference counts | |
 //!
+//! A cargo feature of its name builds a controller in. All are on by default but `net_cls`.
+//!
 //! A host may lack a [`Capability`](penfold_core::host::Capability). A setting that needs the capability then fails
 //! with `EOPNOTSUPP`.
 //!
@@ -53,7 +55,7 @@ pub mod net_cls;
 pub mod numtasks;
 pub mod pids;
 
-pub use all::{load_all, load_tree};
+pub use all::{NAMES, is_built_in, load_all, load_those, load_tree};
 pub use cpuacct::CpuAcct;
 pub use cpuset::Cpuset;
 pub use debug::Debug;

@@ -1,14 +1,22 @@
 //! cpuacct on the simulated host: the facts of Linux 6.18.
 
+use crate::subject::cpuacct;
 use penfold_core::{Errno, host::EventMask, subsystem::CpuTime};
-use penfold_subsystems::CpuAcct;
 use penfold_testkit::SimWorld;
+
+/// The controller under test, built in. `crates/subsystems/modules` runs the same tests with a module of that name.
+#[allow(dead_code)]
+mod subject {
+    pub(crate) fn cpuacct() -> penfold_subsystems::CpuAcct {
+        penfold_subsystems::CpuAcct
+    }
+}
 
 const MS: u64 = 1_000_000;
 
 fn world(cpus: usize) -> SimWorld {
     let mut world = SimWorld::with_cpus(cpus);
-    world.mount_controller(CpuAcct, "cpuacct");
+    world.mount_controller(cpuacct(), "cpuacct");
     world
 }
 

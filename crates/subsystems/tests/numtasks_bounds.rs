@@ -1,11 +1,19 @@
 //! The bounds of numtasks' shares and parameters (F3): the last value that is accepted, and the first that is not.
 
+use crate::subject::numtasks;
 use penfold_core::{CgroupId, Errno};
-use penfold_subsystems::Numtasks;
 use penfold_testkit::SimWorld;
 
+/// The controller under test, built in. `crates/subsystems/modules` runs the same tests with a module of that name.
+#[allow(dead_code)]
+mod subject {
+    pub(crate) fn numtasks() -> penfold_subsystems::Numtasks {
+        penfold_subsystems::Numtasks::default()
+    }
+}
+
 fn world() -> SimWorld {
-    SimWorld::with_controller(Numtasks::default())
+    SimWorld::with_controller(numtasks())
 }
 
 fn child(w: &mut SimWorld) -> CgroupId {

@@ -1,12 +1,20 @@
 //! pids on the simulated host: the facts of Linux 6.18.
 
+use crate::subject::pids;
 use penfold_core::{Errno, Event};
-use penfold_subsystems::Pids;
 use penfold_testkit::SimWorld;
+
+/// The controller under test, built in. `crates/subsystems/modules` runs the same tests with a module of that name.
+#[allow(dead_code)]
+mod subject {
+    pub(crate) fn pids() -> penfold_subsystems::Pids {
+        penfold_subsystems::Pids
+    }
+}
 
 #[test]
 fn refusal_by_an_ancestor_counts_in_the_forking_cgroup() {
-    let mut world = SimWorld::with_controller(Pids);
+    let mut world = SimWorld::with_controller(pids());
     let parent = world.mkdir(world.top, "g");
     let child = world.mkdir(parent, "c");
     let shell = world.spawn_in(child);
@@ -24,7 +32,7 @@ fn refusal_by_an_ancestor_counts_in_the_forking_cgroup() {
 
 #[test]
 fn refusal_names_the_cgroup_whose_limit_refuses() {
-    let mut world = SimWorld::with_controller(Pids);
+    let mut world = SimWorld::with_controller(pids());
     let parent = world.mkdir(world.top, "parent");
     let child = world.mkdir(parent, "child");
     world.write(parent, "max", "1");

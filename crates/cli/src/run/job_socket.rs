@@ -10,6 +10,8 @@ use penfold_server::address::{Address, JOB_VARIABLE};
 use penfold_server::control::{ControlServer, Listener};
 use penfold_server::service::Service;
 
+use crate::serve::raised_limits;
+
 /// The environment variable with the address of the job's engine.
 pub(super) const VARIABLE: &str = JOB_VARIABLE;
 
@@ -42,8 +44,8 @@ impl JobSocket {
     /// Serves the socket until this process ends.
     pub(super) fn serve(self, control: Control) {
         let Some(listener) = self.listener else { return };
-        let served =
-            Listener::serve(listener, Arc::new(ControlServer::new(Service::embedded(Arc::new(control)))));
+        let server = ControlServer::new(Service::embedded(Arc::new(control))).with_limits(raised_limits());
+        let served = Listener::serve(listener, Arc::new(server));
         if let Err(error) = served {
             eprintln!("penfold: warning: no thread for the socket of the job: {error}");
         }

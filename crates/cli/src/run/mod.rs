@@ -18,11 +18,14 @@ pub(crate) use self::arguments::RunArguments;
 use self::ended_job::EndedJob;
 use crate::engine_connection::GlobalOptions;
 use crate::failure::Outcome;
+use crate::interrupted::{GRACE, interruption};
 use crate::report::{self, Destination};
 
 pub(crate) fn run(arguments: &RunArguments, global: &GlobalOptions) -> Outcome {
     // Blocked before any other thread exists, so that all threads inherit the mask.
     let signals = ForwardedSignals::block();
+    // what a job has made is left behind where the daemon gets no time to answer
+    interruption()?.set_grace(GRACE);
     let HostName::Trace = arguments.host;
     let json = arguments.json.as_ref().map(Destination::open).transpose()?;
     let EndedJob { status, report } = match parent_engine::find(arguments, global)? {

@@ -4,7 +4,6 @@ use penfold_core::Tid;
 use penfold_linux::proc::{StatusFile, command_name};
 use penfold_linux::trace::TRACER_NAME;
 use penfold_server::address::Address;
-use penfold_server::connection::Connection;
 use penfold_server::protocol::{InfoCall, ProcCall};
 
 use super::arguments::RunArguments;
@@ -12,6 +11,7 @@ use super::job_socket::VARIABLE;
 use crate::address::CgroupAddress;
 use crate::engine_connection::{EngineConnection, GlobalOptions};
 use crate::failure::Failure;
+use crate::interrupted;
 use crate::settings::Setting;
 
 /// The engine that the job's cgroups are made in.
@@ -35,7 +35,9 @@ pub(super) fn find(
         let embedded = remote.call(&InfoCall {})?.embedded;
         return Ok(Some(ParentEngine { remote, parents: arguments.below.clone(), embedded }));
     }
-    let Some(mut remote) = supervising_engine(global) else { return Ok(None) };
+    let Some(mut remote) = supervising_engine(global) else {
+        return interrupted::ended_by().map_or(Ok(None), |signal| Err(interrupted::end(signal)));
+    };
     let embedded = remote.call(&InfoCall {})?.embedded;
     let own = remote.call(&ProcCall { file: "cgroup".to_owned(), task: None })?.content;
     let parents = own_cgroups(&own, &arguments.set);
@@ -49,8 +51,7 @@ fn supervising_engine(global: &GlobalOptions) -> Option<EngineConnection> {
     }
     let named = std::env::var_os(VARIABLE).filter(|name| !name.is_empty());
     if let Some(named) = named {
-        let connection = Connection::connect(&Address::parse(&named)).ok()?;
-        return Some(EngineConnection { connection });
+        return EngineConnection::to(Address::parse(&named)).ok();
     }
     // without the variable, the engine is a daemon's, if that daemon is the tracer
     let mut remote = global.connect().ok()?;

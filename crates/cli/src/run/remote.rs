@@ -3,6 +3,8 @@
 use std::time::Instant;
 
 use nix::errno::Errno;
+use nix::sys::signal::Signal;
+use nix::unistd::Pid;
 use penfold_core::ErrorKind;
 use penfold_linux::trace::{Command, ForwardedSignals, PausedChild};
 use penfold_server::protocol::AttachCall;
@@ -12,8 +14,10 @@ use super::ended_job::{EndedJob, not_started, program_name};
 use super::parent_engine::ParentEngine;
 use super::remote_job::RemoteJob;
 use super::temporary_modules::TemporaryModules;
+use crate::address::CgroupAddress;
 use crate::end_status::EndStatus;
 use crate::failure::Failure;
+use crate::interrupted;
 use crate::relay::{self, RelayedCommand};
 use crate::report::JobReport;
 
@@ -25,11 +29,25 @@ pub(super) fn run(
     let modules = TemporaryModules::load(&mut parent, &arguments.module)?;
     let mut job = RemoteJob::begin(parent, modules, arguments.group.as_deref())?;
     let done = run_in(arguments, &mut job, signals);
+    let cgroups = job.cgroups.clone();
     let warnings = job.end();
+    if let Some(signal) = interrupted::ended_by() {
+        return Err(left_behind(interrupted::end(signal), &cgroups));
+    }
     for warning in &warnings {
         eprintln!("penfold: warning: {warning}");
     }
     done
+}
+
+/// A failure of the daemon to answer, with the cgroups that it may not have removed.
+fn left_behind(failure: Failure, cgroups: &[CgroupAddress]) -> Failure {
+    let names: Vec<String> = cgroups.iter().map(ToString::to_string).collect();
+    if names.is_empty() {
+        return failure;
+    }
+    let detail = format!("{}, and may keep {}; remove it later", failure.detail, names.join(" and "));
+    Failure { detail, ..failure }
 }
 
 fn run_in(
@@ -64,7 +82,15 @@ fn command(
         .map_err(|error| not_started(error, &program))?;
     match place(&child, job) {
         Ok(()) => {
-            let status = child.run(signals).map_err(|error| not_started(error, &program))?;
+            let (address, pid) = (job.remote.address().clone(), Pid::from_raw(child.pid().0));
+            let noticed = |signal: i32| {
+                if let Ok(signal @ (Signal::SIGINT | Signal::SIGTERM | Signal::SIGHUP)) =
+                    Signal::try_from(signal)
+                {
+                    interrupted::end_with_child_unless_answered(address.clone(), signal, pid);
+                }
+            };
+            let status = child.run(signals, noticed).map_err(|error| not_started(error, &program))?;
             return EndStatus::of_wait(status.into(), &program);
         }
         Err(failure) if job.embedded || !can_be_started_there(&failure) => {

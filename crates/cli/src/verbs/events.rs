@@ -54,8 +54,11 @@ pub(crate) fn run(arguments: &EventsArguments, global: &GlobalOptions) -> Outcom
     let call = WatchCall { cgroup: arguments.cgroup.as_ref().map(|cgroup| cgroup.0.clone()) };
     let mut left = arguments.count.unwrap_or(u64::MAX);
     let mut said = arguments.quiet;
-    for reply in remote.connection.call_more(&call, &[])? {
+    let mut replies = remote.connection.call_more(&call, &[])?;
+    while let Some(reply) = replies.next() {
         let reply = reply?;
+        // a wait for the next event says nothing about the daemon
+        replies.without_interruption();
         if !said {
             eprintln!("Watching.");
             said = true;

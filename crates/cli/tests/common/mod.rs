@@ -61,6 +61,16 @@ pub const CLONE: &str = r#"
     }
 "#;
 
+/// Whether this machine has two CPUs, so that pinning to CPU 0 would show.
+pub fn two_cpus() -> bool {
+    let allowed = nix::sched::sched_getaffinity(nix::unistd::Pid::from_raw(0)).expect("affinity");
+    let there = |cpu| allowed.is_set(cpu).unwrap_or(false);
+    if !(there(0) && there(1)) {
+        penfold_testkit::skip("CPUs 0 and 1 are not both ours");
+    }
+    there(0) && there(1)
+}
+
 /// The user of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TestUser {

@@ -16,7 +16,13 @@ pub struct TestDaemon {
 impl TestDaemon {
     /// Starts a daemon as a user and mounts hierarchies with these options.
     pub fn start(user: TestUser, mounts: &[&str]) -> TestDaemon {
-        let run = TestRun::new([PENFOLD, "serve", "--socket"]);
+        TestDaemon::start_with(user, &[], mounts)
+    }
+
+    /// The same, with more options of `penfold serve`.
+    pub fn start_with(user: TestUser, options: &[&str], mounts: &[&str]) -> TestDaemon {
+        let words = [&[PENFOLD, "serve"], options, &["--socket"]].concat();
+        let run = TestRun::new(words);
         let socket = run.scratch().join("control");
         let running = run.word(&socket).user(user).limit(120).start();
         wait_until("the daemon listens", || UnixStream::connect(&socket).is_ok());

@@ -43,12 +43,14 @@ use std::io::{self, Read as _};
 #[cfg(test)]
 use penfold_core::Tid;
 
-pub use id_map::{IdExtent, gid_map, uid_map};
+pub use id_map::{IdExtent, gid_map, has_all_user_ids, uid_map};
 pub use limits::{ResourceLimit, limits_of};
 pub use links::{descriptor_path, open_working_directory, owner_of, root_of};
 pub use machine_time::machine_time;
 pub use mounts::{MountEntry, mounts};
-pub use namespaces::{Namespace, namespace_of, own_namespace};
+pub use namespaces::{
+    Namespace, in_initial_user_namespace, namespace_of, own_namespace, user_namespace_owner,
+};
 pub use stat::{parent_of, start_time};
 pub(crate) use status::has_no_filter;
 pub use status::{SeccompMode, StatusFile, TaskStatus, command_name};
@@ -59,7 +61,9 @@ pub(crate) use links::{read_program_start, sockets_of};
 #[cfg(target_arch = "x86_64")]
 pub(crate) use maps::executable_mappings;
 pub(crate) use namespaces::in_own_pid_namespace;
-pub(crate) use stat::{cpu_ticks, is_kernel_thread, is_worker, last_cpu, run_time, state};
+pub(crate) use stat::{
+    cpu_ticks, is_exiting, is_kernel_thread, is_worker, last_cpu, run_time, state, stops_before_program,
+};
 pub(crate) use syscall::blocked_call;
 pub(crate) use system::yama_ptrace_scope;
 pub(crate) use tasks::{children_of, own_children, thread_count};

@@ -1,7 +1,8 @@
 //! `/proc/PID/ns`: which tasks share a namespace.
 
 use std::fmt;
-use std::fs;
+use std::fs::{self, File};
+use std::os::fd::AsRawFd as _;
 use std::os::unix::fs::MetadataExt as _;
 
 use penfold_core::Tid;
@@ -68,6 +69,28 @@ pub fn own_namespace(kind: Namespace) -> Option<u64> {
     number(&format!("/proc/self/ns/{kind}"))
 }
 
+/// Whether this process is in the initial user namespace, where user 0 is the root of the machine. Also true without
+/// user namespaces, and without `/proc`.
+pub fn in_initial_user_namespace() -> bool {
+    /// `PROC_USER_INIT_INO` of the kernel, the same since Linux 3.8.
+    const INITIAL: u64 = 0xEFFF_FFFD;
+    own_namespace(Namespace::User).is_none_or(|own| own == INITIAL)
+}
+
+/// The user that has made this process's user namespace, in the numbers of the namespace; 65534 without a number there.
+/// `None` if the kernel does not say.
+///
+/// A process of that user in the parent namespace has every capability in this one (`user_namespaces(7)`).
+pub fn user_namespace_owner() -> Option<u32> {
+    /// `NS_GET_OWNER_UID` of `ioctl_ns(2)`.
+    const GET_OWNER_UID: libc::Ioctl = 0xB704;
+    let namespace = File::open("/proc/self/ns/user").ok()?;
+    let mut owner: libc::uid_t = 0;
+    // SAFETY: the kernel writes one uid_t through the pointer, which is valid for the call.
+    let result = unsafe { libc::ioctl(namespace.as_raw_fd(), GET_OWNER_UID, &raw mut owner) };
+    (result == 0).then_some(owner)
+}
+
 /// Whether a task uses the process numbers of this process. Also true where this process may not look: no other
 /// namespace can be named then, and none is likely.
 pub(crate) fn in_own_pid_namespace(task: Tid) -> bool {
@@ -91,6 +114,16 @@ mod tests {
         numbers.sort_unstable();
         numbers.dedup();
         assert_eq!(numbers.len(), Namespace::ALL.len());
+    }
+
+    #[test]
+    fn maker_of_the_namespace_is_known() {
+        // the kernel says that root has made the initial one
+        if in_initial_user_namespace() {
+            assert_eq!(user_namespace_owner(), Some(0));
+        } else {
+            assert!(user_namespace_owner().is_some());
+        }
     }
 
     #[test]

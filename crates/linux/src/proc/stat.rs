@@ -7,6 +7,11 @@ const PF_KTHREAD: u64 = 0x0020_0000;
 /// Of the flags: an io worker (`PF_IO_WORKER`), or another thread that the kernel has made in a process and that never
 /// runs its program (`PF_USER_WORKER`).
 const PF_WORKER: u64 = 0x0000_0010 | 0x0000_4000;
+/// Of the flags: on its way out.
+const PF_EXITING: u64 = 0x0000_0004;
+/// Of the flags: writes a core dump, or waits for the end of one. Neither returns to the program (`PF_DUMPCORE`,
+/// `PF_POSTCOREDUMP`).
+const PF_DUMPS: u64 = 0x0000_0200 | 0x0000_0008;
 
 /// The fields of a `stat` behind the command name, numbered as in proc(5).
 struct StatFile(String);
@@ -84,10 +89,27 @@ pub(crate) fn is_kernel_thread(task: Tid) -> Option<bool> {
     StatFile::of(task)?.flags().map(|flags| flags & PF_KTHREAD != 0)
 }
 
-/// Whether a thread never runs its program. Such a thread can't make a system call for the tracer, and its wait may
-/// never end.
-pub(crate) fn is_worker(task: Tid) -> bool {
-    StatFile::of(task).and_then(|stat| stat.flags()).is_some_and(|flags| flags & PF_WORKER != 0)
+/// Whether a process has this living thread, and the thread never runs the program. Such a thread can't make a system
+/// call for the tracer, and its wait may never end.
+pub(crate) fn is_worker(group: Tid, thread: Tid) -> bool {
+    let flags = StatFile::read(&format!("/proc/{group}/task/{thread}/stat")).and_then(|stat| stat.flags());
+    flags.is_some_and(|flags| flags & PF_WORKER != 0 && flags & PF_EXITING == 0)
+}
+
+/// Whether a task has ended, or runs no instruction of its program any more.
+pub(crate) fn is_exiting(task: Tid) -> bool {
+    StatFile::of(task).is_none_or(|stat| {
+        matches!(stat.state(), None | Some('Z' | 'X'))
+            || stat.flags().is_none_or(|flags| flags & PF_EXITING != 0)
+    })
+}
+
+/// Whether a living task can't run an instruction of its program before it stops for its tracer. Such a task waits
+/// uninterruptibly, or takes part in a core dump.
+pub(crate) fn stops_before_program(task: Tid) -> bool {
+    StatFile::of(task).is_some_and(|stat| {
+        matches!(stat.state(), Some('D' | 'I')) || stat.flags().is_some_and(|flags| flags & PF_DUMPS != 0)
+    })
 }
 
 /// The CPU time of a thread in user mode and in the kernel, in ticks of 1/100 s. Ticks are sampled: for a short time
@@ -156,9 +178,13 @@ mod tests {
         let (pid, thread) = (own(), Tid(nix::unistd::gettid().as_raw()));
         assert_eq!(parent_of(pid), Some(Tid(nix::unistd::getppid().as_raw())));
         assert!(start_time(pid).is_some_and(|time| time > 0 && Some(time) <= start_time(thread)));
-        assert_eq!((is_kernel_thread(pid), is_worker(pid), state(thread)), (Some(false), false, Some('R')));
+        assert_eq!(
+            (is_kernel_thread(pid), is_worker(pid, thread), state(thread)),
+            (Some(false), false, Some('R'))
+        );
         assert!(cpu_ticks(pid, thread).is_some() && run_time(pid, thread).is_some_and(|time| time > 0));
-        assert!(last_cpu(thread).is_some());
+        assert!(last_cpu(thread).is_some() && !is_exiting(thread) && !stops_before_program(thread));
+        assert!(is_exiting(Tid(i32::MAX)) && !stops_before_program(Tid(i32::MAX)));
         assert_eq!((start_time(Tid(i32::MAX)), state(Tid(-1))), (None, None));
     }
 }

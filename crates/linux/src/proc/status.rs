@@ -132,10 +132,15 @@ impl StatusFile {
         Some(numbers.filter_map(|number| number.parse().ok()).collect())
     }
 
+    /// Whether the task has memory of a program. Kernel threads, zombies and dying tasks have none.
+    pub fn has_memory(&self) -> bool {
+        self.field("VmSize").is_some()
+    }
+
     /// Whether the task is part of the kernel. Before Linux 6.8 a task without memory counts as one, unless it is a
     /// zombie.
     pub fn is_kernel_thread(&self) -> Option<bool> {
-        let memoryless = || Some(!self.is_exiting()? && self.field("VmSize").is_none());
+        let memoryless = || Some(!self.is_exiting()? && !self.has_memory());
         self.field("Kthread").map_or_else(memoryless, |value| Some(value == "1"))
     }
 

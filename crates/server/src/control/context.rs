@@ -15,6 +15,8 @@ use crate::service::Service;
 /// A call that is being answered.
 pub(super) struct CallContext<'a> {
     pub(super) server: &'a ControlServer,
+    /// The service, with requests that wait in the queue of the client's user.
+    pub(super) service: &'a Service,
     pub(super) client: &'a Client,
     pub(super) files: Vec<Arc<OwnedFd>>,
 }
@@ -22,7 +24,7 @@ pub(super) struct CallContext<'a> {
 impl CallContext<'_> {
     /// The service that the call is for.
     pub(super) fn service(&self) -> &Service {
-        &self.server.service
+        self.service
     }
 
     /// The cgroup at an address.

@@ -1,10 +1,10 @@
 //! The methods on directories: making, removing, renaming and listing cgroups, and their owners.
 
 use nix::errno::Errno;
-use penfold_core::{Caller, CgroupId, Engine, ErrorKind};
+use penfold_core::{Caller, CgroupId, Engine, Error, ErrorKind, host::Host};
 
-use super::context::{CallContext, about, file_address, number};
-use super::path::{must_list, must_search, name_of};
+use super::context::{CallContext, about, file_address, number, or_about};
+use super::path::{must_list, must_search, name_of, step};
 use crate::directories::owner_of;
 use crate::escape::{escape, unescape};
 use crate::failure::Failure;
@@ -13,6 +13,7 @@ use crate::protocol::{
     OwnerInfo, RenameCall, RenameReply, RmdirCall, RmdirReply, SetOwnerCall, SetOwnerReply, StatCall,
     StatReply,
 };
+use crate::slices::{Below, Counts};
 
 /// The mode of a new cgroup when the call has none.
 const MODE: i64 = 0o755;
@@ -29,42 +30,67 @@ pub(super) fn mkdir(context: &CallContext<'_>, call: MkdirCall) -> Result<MkdirR
     Ok(MkdirReply {})
 }
 
-/// Makes a cgroup and its missing parents, as `mkdir -p` does. After a failure the parents stay that were made.
+/// Makes a cgroup and its missing parents, as `mkdir -p` does. After a failure the parents stay that were made. Each step
+/// begins where the last one has ended, so that a deep path takes no more for each name than a flat one.
 fn make_all(context: &CallContext<'_>, address: &str, mode: u32) -> Result<MkdirReply, Failure> {
     let mut made = address.find(':').filter(|colon| !address[..*colon].contains('/')).map_or(0, |at| at + 1);
+    let mut at = context.cgroup(&address[..made]).map_err(about(address))?;
     loop {
         let rest = &address[made..];
         let skipped = rest.len() - rest.trim_start_matches('/').len();
         if skipped == rest.len() {
             return Ok(MkdirReply {});
         }
-        made += skipped + rest[skipped..].find('/').unwrap_or(rest.len() - skipped);
-        let call =
-            MkdirCall { cgroup: address[..made].to_owned(), mode: Some(i64::from(mode)), parents: None };
-        match mkdir(context, call) {
-            // that is fine for a cgroup, but not for a control file
-            Err(failure) if failure.kind == ErrorKind::AlreadyExists => {
-                context.cgroup(&address[..made])?;
-            }
-            Err(failure) => return Err(failure),
-            Ok(_) => {}
+        let length = rest[skipped..].find('/').unwrap_or(rest.len() - skipped);
+        let name = unescape(&rest[skipped..skipped + length]);
+        made += skipped + length;
+        for name in name.split(|byte| *byte == b'/').filter(|name| !name.is_empty()) {
+            at = make_one(context, (at, name), &address[..made], mode)?;
         }
+    }
+}
+
+/// Makes a cgroup unless it is there, and returns it.
+fn make_one(
+    context: &CallContext<'_>,
+    (parent, name): (CgroupId, &[u8]),
+    address: &str,
+    mode: u32,
+) -> Result<CgroupId, Failure> {
+    let caller = &context.client.caller;
+    let existing = context.service().with_snapshot(|engine, _| {
+        must_search(engine, caller, parent)?;
+        let there = matches!(name, b"." | b"..") || engine.exists(parent, name);
+        // a control file is there too, but no cgroup
+        there.then(|| step(engine, caller, parent, name, address)).transpose()
+    })?;
+    if let Some(existing) = existing.map_err(or_about(address))? {
+        return Ok(existing);
+    }
+    match context.service().mkdir(context.client, None, parent, name, mode) {
+        // another client has made it meanwhile
+        Err(failure) if failure.kind == ErrorKind::AlreadyExists => {
+            context.service().with_snapshot(|engine, _| step(engine, caller, parent, name, address))?
+        }
+        made => made.map_err(about(address)),
     }
 }
 
 pub(super) fn rmdir(context: &CallContext<'_>, call: RmdirCall) -> Result<RmdirReply, Failure> {
     let recursive = call.recursive.unwrap_or(false);
     let address = &call.cgroup;
-    let targets = context.look_at(address, move |engine, caller, cgroup| {
-        let mut targets = vec![(cgroup, address.clone())];
-        let mut next = 0;
-        while let Some(&(at, _)) = targets.get(next).filter(|_| recursive) {
+    let top = context.cgroup(address)?;
+    let mut targets = vec![(top, address.clone())];
+    if recursive {
+        targets.clear();
+        let caller = &context.client.caller;
+        let walked = context.service().walk(top, Counts::Any, |engine, _, at, depth| {
             must_list(engine, caller, at)?;
-            targets.extend(engine.tree().children(at).map(|child| (child, name_of(engine, child))));
-            next += 1;
-        }
-        Ok(targets)
-    })?;
+            targets.push((at, if depth == 0 { address.clone() } else { name_of(engine, at) }));
+            Ok(Below::Visit)
+        });
+        walked.map_err(or_about(address))?;
+    }
     for (cgroup, name) in targets.into_iter().rev() {
         context.service().rmdir(context.client, None, cgroup).map_err(about(name))?;
     }
@@ -87,29 +113,41 @@ pub(super) fn list(context: &CallContext<'_>, call: ListCall) -> Result<ListRepl
         Some(depth) => number("depth", depth)?,
         None => usize::from(recursive) * usize::MAX,
     };
-    let cgroups = context.look_at(&call.cgroup, move |engine, caller, cgroup| {
+    let top = context.look_at(&call.cgroup, |engine, caller, top| {
         if depth > 0 {
-            must_list(engine, caller, cgroup)?;
+            must_list(engine, caller, top)?;
         }
-        let visible = subtree(engine, caller, cgroup, depth);
-        Ok(visible.into_iter().map(|cgroup| describe(engine, cgroup)).collect())
+        Ok(top)
     })?;
+    let mut cgroups = Vec::new();
+    walk_visible(context, (top, depth), Counts::Any, |engine, _, at| {
+        cgroups.push(describe(engine, at));
+        Ok(())
+    })
+    .map_err(or_about(&call.cgroup))?;
+    if cgroups.is_empty() {
+        return Err(Failure::from(Error::Removed { operation: "list" }).about(call.cgroup));
+    }
     Ok(ListReply { cgroups })
 }
 
-/// A cgroup and the cgroups up to `depth` levels below, each before its children. Left out are those in directories
-/// that the caller may not list.
-pub(super) fn subtree(engine: &Engine, caller: &Caller, top: CgroupId, depth: usize) -> Vec<CgroupId> {
-    let mut found = Vec::new();
-    let mut waiting = vec![(top, depth)];
-    while let Some((at, depth)) = waiting.pop() {
-        found.push(at);
-        if depth > 0 && must_list(engine, caller, at).is_ok() {
-            let children: Vec<CgroupId> = engine.tree().children(at).collect();
-            waiting.extend(children.into_iter().rev().map(|child| (child, depth - 1)));
-        }
-    }
-    found
+/// Calls `visit` with a cgroup and the cgroups up to `depth` levels below, each before its children, in slices. Left
+/// out are those in directories that the caller may not list.
+///
+/// # Errors
+/// As [`Service::walk`](crate::service::Service::walk).
+pub(super) fn walk_visible(
+    context: &CallContext<'_>,
+    (top, deepest): (CgroupId, usize),
+    counts: Counts,
+    mut visit: impl FnMut(&mut Engine, &mut dyn Host, CgroupId) -> Result<(), Failure>,
+) -> Result<(), Failure> {
+    let caller = &context.client.caller;
+    context.service().walk(top, counts, |engine, host, at, depth| {
+        visit(engine, host, at)?;
+        let lists = depth < deepest && must_list(engine, caller, at).is_ok();
+        Ok(if lists { Below::Visit } else { Below::Skip })
+    })
 }
 
 fn describe(engine: &Engine, cgroup: CgroupId) -> CgroupInfo {

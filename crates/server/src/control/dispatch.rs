@@ -13,6 +13,9 @@ use crate::failure::Failure;
 use crate::protocol as p;
 use crate::protocol::Method;
 
+/// The most entries of a reply that is written as JSON beside those of other calls.
+const SHORT_REPLY: usize = 256;
+
 /// A call as it comes over the wire. The method decides how the parameters are parsed.
 #[derive(serde::Deserialize)]
 pub(super) struct IncomingCall<'a> {
@@ -61,6 +64,14 @@ fn control(
     replies: &mut ReplyWriter<'_>,
 ) -> io::Result<()> {
     let parameters = request.parameters.map_or("{}", RawValue::get);
+    let caller = &context.client.caller;
+    let quota = (!caller.privileged && caller.uid != 0).then_some(context.server.limits.calls_of_user);
+    // a watch lasts as long as its connection, and has a bound of its own
+    let counted = request.method != p::WatchCall::NAME;
+    let _call = match counted.then(|| context.server.calls.begin(caller.uid, quota)).transpose() {
+        Ok(call) => call,
+        Err(failure) => return replies.refuse(&failure),
+    };
     match &*request.method {
         p::InfoCall::NAME => once(context, parameters, replies, hierarchies::info),
         p::MountCall::NAME => once(context, parameters, replies, hierarchies::mount),
@@ -75,7 +86,9 @@ fn control(
         p::MkdirCall::NAME => once(context, parameters, replies, directories::mkdir),
         p::RmdirCall::NAME => once(context, parameters, replies, directories::rmdir),
         p::RenameCall::NAME => once(context, parameters, replies, directories::rename),
-        p::ListCall::NAME => once(context, parameters, replies, directories::list),
+        p::ListCall::NAME => {
+            many(context, parameters, replies, directories::list, |reply| reply.cgroups.len())
+        }
         p::FilesCall::NAME => once(context, parameters, replies, directories::files),
         p::StatCall::NAME => once(context, parameters, replies, directories::stat),
         p::SetOwnerCall::NAME => once(context, parameters, replies, directories::set_owner),
@@ -84,8 +97,8 @@ fn control(
         p::AttachCall::NAME => once(context, parameters, replies, files::attach),
         p::SignalCall::NAME => once(context, parameters, replies, signals::signal),
         p::KillCall::NAME => once(context, parameters, replies, signals::kill),
-        p::TasksCall::NAME => once(context, parameters, replies, inspect::tasks),
-        p::UsageCall::NAME => once(context, parameters, replies, usage::usage),
+        p::TasksCall::NAME => many(context, parameters, replies, inspect::tasks, |reply| reply.tasks.len()),
+        p::UsageCall::NAME => many(context, parameters, replies, usage::usage, |reply| reply.usages.len()),
         p::ProcCall::NAME => once(context, parameters, replies, inspect::proc),
         p::ExecCall::NAME => match parse(parameters) {
             Ok(call) => exec::exec(context, call, replies),
@@ -107,6 +120,27 @@ fn once<M: Method>(
     act: impl FnOnce(&CallContext<'_>, M) -> Result<M::Reply, Failure>,
 ) -> io::Result<()> {
     match parse(parameters).map(|call| act(context, call)) {
+        Ok(Ok(reply)) => replies.reply(reply),
+        Ok(Err(failure)) => replies.refuse(&failure),
+        Err(wrong) => replies.invalid_parameter(&wrong),
+    }
+}
+
+/// Answers a call as [`once`], whose reply can be very long. `entries` is the number of its entries.
+fn many<M: Method>(
+    context: &CallContext<'_>,
+    parameters: &str,
+    replies: &mut ReplyWriter<'_>,
+    act: impl FnOnce(&CallContext<'_>, M) -> Result<M::Reply, Failure>,
+    entries: impl FnOnce(&M::Reply) -> usize,
+) -> io::Result<()> {
+    match parse(parameters).map(|call| act(context, call)) {
+        Ok(Ok(reply)) if entries(&reply) > SHORT_REPLY => {
+            let place = context.service().long_work();
+            let text = serde_json::value::to_raw_value(&reply)?;
+            drop((reply, place));
+            replies.reply(&text)
+        }
         Ok(Ok(reply)) => replies.reply(&reply),
         Ok(Err(failure)) => replies.refuse(&failure),
         Err(wrong) => replies.invalid_parameter(&wrong),

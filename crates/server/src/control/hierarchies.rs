@@ -7,7 +7,7 @@ use penfold_core::{CgroupId, ErrorKind};
 use super::context::{CallContext, about, or_about};
 use super::path;
 use crate::describe::describe;
-use crate::escape::unescape;
+use crate::escape::{escape, unescape};
 use crate::failure::Failure;
 use crate::mounts::Filesystem;
 use crate::protocol::{
@@ -85,16 +85,24 @@ pub(super) fn hierarchies(
 }
 
 pub(super) fn subsystems(context: &CallContext<'_>, _: SubsystemsCall) -> Result<SubsystemsReply, Failure> {
+    let files = context.service().module_files();
     let subsystems = context.service().with_snapshot(|engine, _| {
         let of = |name: &str| {
+            let file = files.iter().find(|(module, _)| module == name);
+            let module = file.map(|(_, path)| escape(path.as_os_str().as_encoded_bytes()));
             let hierarchy = engine.hierarchy_of_subsystem(name).unwrap_or(0);
             let cgroups =
                 engine.tree().hierarchies().find(|one| one.id == hierarchy).map_or(1, |one| one.cgroups);
-            SubsystemInfo { name: name.to_owned(), hierarchy: i64::from(hierarchy), cgroups: cgroups as i64 }
+            SubsystemInfo {
+                name: name.to_owned(),
+                hierarchy: i64::from(hierarchy),
+                cgroups: cgroups as i64,
+                module,
+            }
         };
         engine.subsystems().map(of).collect()
     })?;
-    Ok(SubsystemsReply { subsystems })
+    Ok(SubsystemsReply { subsystems, disabled: context.service().disabled().to_vec() })
 }
 
 fn find(context: &CallContext<'_>, label: String) -> Result<CgroupId, Failure> {

@@ -1,17 +1,18 @@
 //! Events of cgroups, and their delivery to watchers.
 //!
 //! A thread receives every change while there is a watcher, and ends after the last watcher. Each watcher has a bounded
-//! queue. A slow watcher loses events and learns how many; it delays no other.
+//! queue (`watcher.rs`), and so has the thread itself (`change_queue.rs`). A slow watcher loses events and learns how
+//! many; it delays no other.
 
-use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, PoisonError, Weak, mpsc};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::thread;
 
-use nix::sys::eventfd::{EfdFlags, EventFd};
-use penfold_core::{Access, Caller, CgroupId, Engine, Event, Owner, Release};
+use penfold_core::{CgroupId, Engine, Event, Owner, Release};
 
+use super::change_queue::{ChangeReceiver, change_queue};
 use super::path::name_of;
-use crate::change::{Announcement, EngineChange};
+use super::watcher::{EventDelivery, VisibleEvent, Watcher};
+use crate::change::EngineChange;
 use crate::escape::escape;
 use crate::failure::Failure;
 use crate::protocol::EventInfo;
@@ -30,57 +31,25 @@ struct Watchers {
     served: bool,
 }
 
-/// One call of the method `Watch`.
-pub(super) struct Watcher {
-    caller: Caller,
-    /// Only events of this cgroup and of those below; `None` for all.
-    top: Option<CgroupId>,
-    /// The longest that the queue may be; further events are counted as lost.
-    most: usize,
-    queue: Mutex<WatchQueue>,
-    /// Readable when the queue has changed.
-    pub(super) wakeup: EventFd,
-}
-
-#[derive(Default)]
-struct WatchQueue {
-    events: VecDeque<EventInfo>,
-    lost: i64,
-}
-
-/// An event, and the rule for its visibility: a caller sees it who may list every directory on the way to the cgroup.
-struct VisibleEvent {
-    event: EventInfo,
-    /// The cgroup and those above it.
-    line: Vec<CgroupId>,
-    /// Owner and mode of each directory that the caller must be able to list.
-    directories: Vec<Owner>,
-}
-
 impl WatchHub {
     pub(super) fn start(service: &Service) -> Arc<WatchHub> {
         Arc::new(WatchHub { service: service.clone(), watchers: Mutex::default() })
     }
 
-    /// Adds a watcher of all events, or of those of `top` and the cgroups below. At most `most` events wait for it.
+    /// Adds a watcher.
     ///
     /// # Errors
-    /// `EMFILE` without a free descriptor, `EAGAIN` without a thread, `ESHUTDOWN` when the daemon is ending.
-    pub(super) fn subscribe(
-        self: &Arc<Self>,
-        caller: Caller,
-        top: Option<CgroupId>,
-        most: usize,
-    ) -> Result<Arc<Watcher>, Failure> {
-        let wakeup = EventFd::from_flags(EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK)
-            .map_err(|errno| Failure::system("watch", errno).with_prefix("no descriptor for it: "))?;
-        let watcher = Arc::new(Watcher { caller, top, most, queue: Mutex::default(), wakeup });
+    /// `EAGAIN` without a thread, `ESHUTDOWN` when the daemon is ending.
+    pub(super) fn subscribe(self: &Arc<Self>, watcher: Watcher) -> Result<Arc<Watcher>, Failure> {
+        let watcher = Arc::new(watcher);
         let mut watchers = self.watchers.lock().unwrap_or_else(PoisonError::into_inner);
         watchers.all.push(Arc::downgrade(&watcher));
         if !watchers.served {
             // from here on the engine records its own events, such as a cgroup that becomes empty
             self.record(true)?;
-            let (changes, hub) = (self.service.subscribe(), Arc::clone(self));
+            let (sender, changes) = change_queue();
+            self.service.observe(move |announced| sender.send(&announced.change));
+            let hub = Arc::clone(self);
             thread::Builder::new()
                 .name("penfold-events".to_owned())
                 .spawn(move || hub.pump(&changes))
@@ -90,32 +59,39 @@ impl WatchHub {
         Ok(watcher)
     }
 
-    fn pump(&self, changes: &mpsc::Receiver<Announcement>) {
-        while let Ok(announced) = changes.recv() {
+    fn pump(&self, changes: &ChangeReceiver) {
+        while let Some((change, missed)) = changes.receive() {
             let Some(watchers) = self.watchers() else { return };
-            let Ok(seen) = self.service.with_snapshot(|engine, _| visible(engine, announced.change)) else {
-                return;
-            };
-            for watcher in seen.iter().flat_map(|seen| watchers.iter().map(move |watcher| (watcher, seen))) {
-                watcher.0.offer(watcher.1);
+            let Ok(seen) = self.service.with_snapshot(|engine, _| visible(engine, change)) else { return };
+            if let Some(seen) = seen {
+                deliver(&watchers, seen);
+            }
+            for (directory, count) in missed {
+                let Ok(unseen) = self.service.with_snapshot(|engine, _| in_directory(engine, directory))
+                else {
+                    return;
+                };
+                let losers =
+                    watchers.iter().filter(|watcher| unseen.as_ref().is_some_and(|it| watcher.sees(it)));
+                losers.for_each(|watcher| watcher.lose(count));
             }
         }
     }
 
-    /// Passes events of the engine and releases on to the watchers.
+    /// Passes events of the engine and releases on to the watchers, one after the other: paths may be long.
     pub(super) fn publish(&self, releases: &[Release], events: Vec<Event>) {
         let Some(watchers) = self.watchers() else { return };
-        let noticed = self.service.with_snapshot(|engine, _| {
-            let of_core = events.into_iter().map(|event| noticed(engine, event));
-            let released = releases.iter().map(|release| Ok(released(engine, release)));
-            of_core.chain(released).collect::<Vec<_>>()
-        });
-        for seen in noticed.into_iter().flatten() {
-            for watcher in &watchers {
-                match &seen {
-                    Ok(seen) => watcher.offer(seen),
-                    Err(lost) => watcher.lose(*lost as i64),
-                }
+        for event in events {
+            match self.service.with_snapshot(|engine, _| noticed(engine, event)) {
+                Ok(Ok(seen)) => deliver(&watchers, seen),
+                Ok(Err(lost)) => watchers.iter().for_each(|watcher| watcher.lose(lost as i64)),
+                Err(_) => return,
+            }
+        }
+        for release in releases {
+            match self.service.with_snapshot(|engine, _| released(engine, release)) {
+                Ok(seen) => deliver(&watchers, seen),
+                Err(_) => return,
             }
         }
     }
@@ -142,37 +118,9 @@ impl WatchHub {
     }
 }
 
-impl Watcher {
-    /// The next event, and how many were lost since the last call.
-    pub(super) fn next(&self) -> (Option<EventInfo>, i64) {
-        let mut queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
-        (queue.events.pop_front(), std::mem::take(&mut queue.lost))
-    }
-
-    fn offer(&self, seen: &VisibleEvent) {
-        let wanted = self.top.is_none_or(|top| seen.line.contains(&top));
-        if !wanted
-            || !seen
-                .directories
-                .iter()
-                .all(|directory| self.caller.may(directory, Access::READ | Access::SEARCH))
-        {
-            return;
-        }
-        let mut queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
-        if queue.events.len() < self.most {
-            queue.events.push_back(seen.event.clone());
-        } else {
-            queue.lost += 1;
-        }
-        drop(queue);
-        let _ = self.wakeup.write(1);
-    }
-
-    fn lose(&self, count: i64) {
-        self.queue.lock().unwrap_or_else(PoisonError::into_inner).lost += count;
-        let _ = self.wakeup.write(1);
-    }
+fn deliver(watchers: &[Arc<Watcher>], seen: VisibleEvent) {
+    let mut delivery = EventDelivery::new(seen);
+    watchers.iter().for_each(|watcher| watcher.offer(&mut delivery));
 }
 
 fn visible(engine: &Engine, what: EngineChange) -> Option<VisibleEvent> {
@@ -197,6 +145,13 @@ fn of_child(
     let above = name_of(engine, parent);
     let slash = if above.ends_with('/') { "" } else { "/" };
     Some(of(engine, kind, format!("{above}{slash}{}", escape(name)), parent, cgroup))
+}
+
+/// A change in a directory that nobody has kept, without a name; `None` if the directory is gone.
+fn in_directory(engine: &Engine, directory: Option<CgroupId>) -> Option<VisibleEvent> {
+    let Some(directory) = directory else { return Some(of_subsystem("loaded", String::new())) };
+    engine.tree().get(directory)?;
+    Some(of(engine, "created", String::new(), directory, directory))
 }
 
 /// An event of a subsystem, visible to every watcher of all hierarchies. Its address is the root of hierarchy 0, where

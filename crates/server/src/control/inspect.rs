@@ -5,23 +5,33 @@ use penfold_core::{Access, CgroupId, ErrorKind, Tid, control_file::FileId};
 use penfold_linux::proc::TaskStatus;
 
 use super::context::{CallContext, about, number};
-use super::directories::subtree;
+use super::directories::walk_visible;
 use super::path::{must_search, name_of};
 use crate::escape::escape;
 use crate::failure::Failure;
+use crate::members::TASKS_AT_ONCE;
 use crate::protocol::{ProcCall, ProcReply, TaskInfo, TasksCall, TasksReply};
+use crate::slices::Counts;
 use crate::{members, proc_texts};
 
 pub(super) fn tasks(context: &CallContext<'_>, call: TasksCall) -> Result<TasksReply, Failure> {
     let depth = usize::from(call.recursive.unwrap_or(false)) * usize::MAX;
-    let cgroups: Vec<(CgroupId, String)> = context.look_at(&call.cgroup, move |engine, caller, top| {
+    let top = context.look_at(&call.cgroup, |engine, caller, top| {
         must_search(engine, caller, top)?;
         engine.open(caller, top, "tasks", Access::READ)?;
-        let readable = |at: CgroupId| {
-            must_search(engine, caller, at).is_ok() && engine.open(caller, at, "tasks", Access::READ).is_ok()
-        };
-        let all = subtree(engine, caller, top, depth).into_iter();
-        Ok(all.filter(|at| readable(*at)).map(|at| (at, name_of(engine, at))).collect())
+        Ok(top)
+    })?;
+    let caller = &context.client.caller;
+    let mut cgroups: Vec<(CgroupId, String)> = Vec::new();
+    walk_visible(context, (top, depth), Counts::Any, |engine, _, at| {
+        let readable =
+            must_search(engine, caller, at).is_ok() && engine.open(caller, at, "tasks", Access::READ).is_ok();
+        // a root lists tasks that are no members
+        let root = engine.tree().get(at).is_some_and(|node| node.parent().is_none());
+        if readable && (root || engine.tree().task_count(at) > 0) {
+            cgroups.push((at, name_of(engine, at)));
+        }
+        Ok(())
     })?;
     let mut tasks = Vec::new();
     for (cgroup, name) in cgroups {
@@ -30,7 +40,10 @@ pub(super) fn tasks(context: &CallContext<'_>, call: TasksCall) -> Result<TasksR
             Err(failure) if failure.kind == ErrorKind::Removed => continue,
             members => members?,
         };
-        tasks.extend(members.into_iter().filter_map(|task| describe(context, task, &name)));
+        for members in members.chunks(TASKS_AT_ONCE) {
+            let _place = context.service().long_work();
+            tasks.extend(members.iter().filter_map(|task| describe(context, *task, &name)));
+        }
     }
     Ok(TasksReply { tasks })
 }

@@ -1,20 +1,25 @@
-//! Accepting connections, with a limit for all and one for each user.
+//! Accepting connections, with a limit for all, one for each user, and a reserve for the administrator.
 
 use std::collections::HashMap;
 use std::io;
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsFd, AsRawFd};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::socket::{Shutdown, UnixCredentials, getsockopt, shutdown, sockopt::PeerCredentials};
+use nix::unistd::geteuid;
 
 use super::limits::Limits;
 use super::replies::ReplyWriter;
 use super::server::ControlServer;
 use super::session;
+use super::spare::SpareDescriptors;
+use crate::client::{Client, Trust};
 
 /// The stack of a connection's thread in bytes. Parsing nested JSON needs most of it. Pages that are never touched cost
 /// no memory.
@@ -77,9 +82,21 @@ impl Listener {
 }
 
 fn accept(socket: &UnixListener, connections: &Arc<Connections>, server: &Arc<ControlServer>) {
+    let mut spare = SpareDescriptors::default();
     while !connections.closing.load(Ordering::Acquire) {
-        match socket.accept() {
-            Ok((stream, _)) => receive(stream, connections, server),
+        let plenty = spare.fill(socket);
+        // without a descriptor accept(2) fails at once, also when no client is there
+        let mut waiting = [PollFd::new(socket.as_fd(), PollFlags::POLLIN)];
+        let _ = poll(&mut waiting, PollTimeout::NONE);
+        let mut accepted = socket.accept();
+        let mut scarce = !plenty;
+        if accepted.as_ref().is_err_and(is_scarcity) {
+            spare.release();
+            scarce = true;
+            accepted = socket.accept();
+        }
+        match accepted {
+            Ok((stream, _)) => receive(stream, connections, server, scarce),
             Err(_) if connections.closing.load(Ordering::Acquire) => return,
             Err(error) => {
                 tracing::warn!(%error, "cannot accept a connection");
@@ -89,10 +106,21 @@ fn accept(socket: &UnixListener, connections: &Arc<Connections>, server: &Arc<Co
     }
 }
 
-fn receive(stream: UnixStream, connections: &Arc<Connections>, server: &Arc<ControlServer>) {
+fn is_scarcity(error: &io::Error) -> bool {
+    matches!(error.raw_os_error().map(Errno::from_raw), Some(Errno::EMFILE | Errno::ENFILE))
+}
+
+/// Serves a connection, or rejects it. While descriptors are `scarce`, only the administrator is served.
+fn receive(stream: UnixStream, connections: &Arc<Connections>, server: &Arc<ControlServer>, scarce: bool) {
     let Ok(peer) = getsockopt(&stream, PeerCredentials) else { return };
     let stream = Arc::new(stream);
-    let place = match connections.enter(&stream, peer.uid(), &server.limits) {
+    let administrator = || is_administrator(server.service.trust(), peer);
+    let entered = if scarce && !administrator() {
+        Err("the daemon has no descriptor for one more connection; try again")
+    } else {
+        connections.enter(&stream, peer.uid(), administrator, &server.limits)
+    };
+    let place = match entered {
         Ok(place) => place,
         Err(reason) => return reject(&stream, peer, reason),
     };
@@ -117,28 +145,41 @@ fn reject(stream: &UnixStream, peer: UnixCredentials, reason: &str) {
     let _ = stream.shutdown(std::net::Shutdown::Both);
 }
 
+/// Whether a process is the daemon's administrator, for whom a reserve is kept. For the engine of one `penfold run`,
+/// that is its user.
+fn is_administrator(trust: Trust, peer: UnixCredentials) -> bool {
+    match trust {
+        Trust::Nobody => peer.uid() == geteuid().as_raw(),
+        trust => {
+            Client::connected(trust, peer.pid(), peer.uid(), peer.gid(), Some(Vec::new())).caller.privileged
+        }
+    }
+}
+
 impl Connections {
     fn lock(&self) -> std::sync::MutexGuard<'_, ConnectionTable> {
         self.members.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Gives a connection its place. `administrator` is called only where the limit of every user is reached.
     fn enter(
         self: &Arc<Self>,
         stream: &Arc<UnixStream>,
         uid: u32,
+        administrator: impl Fn() -> bool,
         limits: &Limits,
     ) -> Result<ConnectionSlot, &'static str> {
         let mut members = self.lock();
+        let all = members.streams.len();
+        let own = members.of_user.get(&uid).copied().unwrap_or(0);
         let open_to_all = limits.connections.saturating_sub(limits.kept_for_root);
-        let most = if uid == 0 { limits.connections } else { open_to_all };
-        if members.streams.len() >= most {
+        if all >= limits.connections || (all >= open_to_all && !administrator()) {
             return Err("too many connections to the daemon; try again");
         }
-        let own = members.of_user.entry(uid).or_default();
-        if uid != 0 && *own >= limits.connections_of_user {
+        if own >= limits.connections_of_user && !administrator() {
             return Err("too many connections of this user to the daemon; close some");
         }
-        *own += 1;
+        *members.of_user.entry(uid).or_default() += 1;
         members.last += 1;
         let number = members.last;
         members.streams.insert(number, Arc::clone(stream));
@@ -177,7 +218,7 @@ mod tests {
         let connections = Arc::new(Connections::default());
         let (stream, _other) = UnixStream::pair().expect("a pair");
         let stream = Arc::new(stream);
-        let enter = |uid| connections.enter(&stream, uid, &limits);
+        let enter = |uid| connections.enter(&stream, uid, || uid == 0, &limits);
         let mut inside: Vec<ConnectionSlot> = (0..3).map(|_| enter(7).expect("within its limit")).collect();
         assert!(enter(7).is_err(), "a fourth of one user");
         inside.push(enter(8).expect("another user"));

@@ -1,20 +1,22 @@
 //! Reading messages from a connection, bounded in length, time and descriptors.
 
 use std::io;
+use std::os::fd::AsFd;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::PoisonError;
 
-use penfold_linux::peer;
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use penfold_linux::peer::{self, Received};
 
 use super::Limits;
+use super::pool::{ClientPools, Holder, PoolFull, PoolShare};
 
 /// The bytes of one read, and of the buffer that a connection keeps between messages.
 const CHUNK: usize = 4096;
 /// Longer messages count against [`Limits::large_messages`], which all connections share.
 const LARGE: usize = 64 << 10;
-
-static LARGE_BYTES: AtomicUsize = AtomicUsize::new(0);
 
 /// Why no message could be received.
 #[derive(Debug)]
@@ -32,36 +34,51 @@ pub(super) type ReceivedMessage<'a> = (&'a [u8], Vec<OwnedFd>);
 pub(super) struct MessageReader<'a> {
     stream: &'a UnixStream,
     limits: Limits,
+    pools: &'a ClientPools,
+    holder: Holder,
     buffer: Vec<u8>,
     /// Bytes of the buffer that are filled, and how many of them were returned already.
     filled: usize,
     taken: usize,
     files: Vec<OwnedFd>,
+    /// The share of `files` in [`Limits::descriptors`], and of those that came with the call in progress.
+    passed: PoolShare,
+    in_call: Option<PoolShare>,
     /// The index in the buffer where the message begins that `files` came with.
     files_at: usize,
-    /// This connection's part of [`LARGE_BYTES`].
-    large: usize,
+    /// This connection's share in [`Limits::large_messages`].
+    large: PoolShare,
 }
 
 impl<'a> MessageReader<'a> {
-    pub(super) fn new(stream: &'a UnixStream, limits: Limits) -> MessageReader<'a> {
+    pub(super) fn new(
+        stream: &'a UnixStream,
+        limits: Limits,
+        pools: &'a ClientPools,
+        holder: Holder,
+    ) -> MessageReader<'a> {
         MessageReader {
             stream,
             limits,
+            pools,
+            holder,
             buffer: vec![0; CHUNK],
             filled: 0,
             taken: 0,
             files: Vec::new(),
+            passed: pools.descriptors.share(holder),
+            in_call: None,
             files_at: 0,
-            large: 0,
+            large: pools.messages.share(holder),
         }
     }
 
-    /// The next message; `None` when the client has closed the connection.
+    /// The next message; `None` when the client has closed the connection. The descriptors of the message before count no
+    /// more: its call is over.
     pub(super) fn next(&mut self) -> Result<Option<ReceivedMessage<'_>>, ReceiveError> {
+        self.in_call = None;
         self.make_room();
         let mut looked_at = self.taken;
-        let mut waits = false;
         let end = loop {
             let fresh = &self.buffer[looked_at..self.filled];
             if let Some(end) = fresh.iter().position(|&byte| byte == 0) {
@@ -72,22 +89,18 @@ impl<'a> MessageReader<'a> {
                 let most = self.limits.message;
                 return Err(ReceiveError::TooMuch(format!("a message may have {most} bytes at most")));
             }
-            // an idle client may be silent for ever, but not in the middle of a message
-            if self.filled > self.taken && !waits {
-                waits = true;
-                self.stream.set_read_timeout(Some(self.limits.patience)).map_err(ReceiveError::Broken)?;
-            }
             if self.fill()? == 0 {
                 return Ok(None);
             }
         };
-        if waits {
-            self.stream.set_read_timeout(None).map_err(ReceiveError::Broken)?;
-        }
         let start = self.taken;
         self.taken = end + 1;
         let owns = !self.files.is_empty() && self.files_at == start;
         let files = if owns { std::mem::take(&mut self.files) } else { Vec::new() };
+        if owns {
+            let none = self.pools.descriptors.share(self.holder);
+            self.in_call = Some(std::mem::replace(&mut self.passed, none));
+        }
         Ok(Some((&self.buffer[start..end], files)))
     }
 
@@ -97,10 +110,10 @@ impl<'a> MessageReader<'a> {
         self.filled -= self.taken;
         self.files_at = self.files_at.saturating_sub(self.taken);
         self.taken = 0;
-        if self.buffer.len() > LARGE && self.filled < CHUNK {
+        if self.buffer.len() > CHUNK && self.filled < CHUNK {
             self.buffer.truncate(CHUNK);
             self.buffer.shrink_to_fit();
-            LARGE_BYTES.fetch_sub(std::mem::take(&mut self.large), Ordering::Relaxed);
+            self.large.shrink_to(0);
         }
     }
 
@@ -109,14 +122,8 @@ impl<'a> MessageReader<'a> {
         if self.filled == self.buffer.len() {
             self.grow()?;
         }
-        let received =
-            peer::receive(self.stream, &mut self.buffer[self.filled..]).map_err(ReceiveError::Broken)?;
+        let received = self.receive().map_err(ReceiveError::Broken)?;
         self.filled += received.length;
-        if received.lost_files {
-            return Err(ReceiveError::TooMuch(
-                "the daemon has too many open files to take those passed".into(),
-            ));
-        }
         if !received.files.is_empty() {
             // The kernel ends a read after the bytes that descriptors came with. So they belong to the last message
             // that has begun.
@@ -124,32 +131,54 @@ impl<'a> MessageReader<'a> {
             self.files_at = self.taken + before.iter().rposition(|&byte| byte == 0).map_or(0, |nul| nul + 1);
             self.files.extend(received.files);
         }
+        let lost = received.lost_files;
         if self.files.len() > self.limits.files {
             let most = self.limits.files;
             return Err(ReceiveError::TooMuch(format!("a message may have {most} descriptors at most")));
         }
+        if lost {
+            let full = "too many descriptors were passed to the daemon; let calls with descriptors end, and try again";
+            return Err(ReceiveError::TooMuch(full.into()));
+        }
         Ok(received.length)
+    }
+
+    /// Waits for bytes and reads once. An idle client may be silent for ever, but not in the middle of a message.
+    fn receive(&mut self) -> io::Result<Received> {
+        let patience = PollTimeout::try_from(self.limits.patience).unwrap_or(PollTimeout::MAX);
+        let patience = if self.filled > self.taken { patience } else { PollTimeout::NONE };
+        loop {
+            match poll(&mut [PollFd::new(self.stream.as_fd(), PollFlags::POLLIN)], patience) {
+                Ok(0) => return Err(io::ErrorKind::TimedOut.into()),
+                Ok(_) | Err(Errno::EINTR) => {}
+                Err(errno) => return Err(errno.into()),
+            }
+            let _turn = self.pools.receiving.lock().unwrap_or_else(PoisonError::into_inner);
+            // one more than a message may have, so that too many can be told from a pool that is empty
+            let room = self.passed.grow_up_to((self.limits.files + 1).saturating_sub(self.files.len()));
+            let received = peer::receive(self.stream, &mut self.buffer[self.filled..], room);
+            let kept = received.as_ref().map_or(0, |received| received.files.len());
+            self.passed.shrink_to(self.files.len() + kept);
+            match received {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                received => return received,
+            }
+        }
     }
 
     /// Doubles the buffer.
     fn grow(&mut self) -> Result<(), ReceiveError> {
         let wanted = self.buffer.len() * 2;
         if wanted > LARGE {
-            let more = wanted - self.large;
-            let all = LARGE_BYTES.fetch_add(more, Ordering::Relaxed) + more;
-            self.large = wanted;
-            if all > self.limits.large_messages {
-                return Err(ReceiveError::TooMuch("too many long messages at once; try again".into()));
-            }
+            self.large.grow(wanted - self.large.amount()).map_err(|full| {
+                ReceiveError::TooMuch(match full {
+                    PoolFull::User => "too many long messages of this user at once; try again".into(),
+                    PoolFull::All => "too many long messages at once; try again".into(),
+                })
+            })?;
         }
         self.buffer.resize(wanted, 0);
         Ok(())
-    }
-}
-
-impl Drop for MessageReader<'_> {
-    fn drop(&mut self) {
-        LARGE_BYTES.fetch_sub(self.large, Ordering::Relaxed);
     }
 }
 
@@ -161,7 +190,10 @@ mod tests {
 
     use nix::sys::socket::{ControlMessage, MsgFlags, sendmsg};
 
+    use super::super::pool::PoolLimit;
     use super::*;
+
+    const USER: Holder = Holder { uid: 7, administrator: false };
 
     fn pair() -> (UnixStream, UnixStream) {
         UnixStream::pair().expect("a pair")
@@ -176,9 +208,10 @@ mod tests {
 
     #[test]
     fn messages_are_split_at_nul_whatever_the_reads() {
+        let pools = ClientPools::new(&Limits::default());
         let (here, mut there) = pair();
         there.write_all(b"one\0two\0thr").expect("sent");
-        let mut reader = MessageReader::new(&here, Limits::default());
+        let mut reader = MessageReader::new(&here, Limits::default(), &pools, USER);
         let mut next = || reader.next().expect("no problem").map(|(text, _)| text.to_vec());
         assert_eq!(next(), Some(b"one".to_vec()));
         assert_eq!(next(), Some(b"two".to_vec()));
@@ -196,11 +229,12 @@ mod tests {
 
     #[test]
     fn descriptors_belong_to_their_message() {
+        let pools = ClientPools::new(&Limits::default());
         let (here, there) = pair();
         (&there).write_all(b"plain\0").expect("sent");
         send_file(&there, b"with\0", 2);
         (&there).write_all(b"plain\0").expect("sent");
-        let mut reader = MessageReader::new(&here, Limits::default());
+        let mut reader = MessageReader::new(&here, Limits::default(), &pools, USER);
         for (text, files) in [(&b"plain"[..], 0), (b"with", 2), (b"plain", 0)] {
             let (got, passed) = reader.next().expect("no problem").expect("a message");
             assert_eq!((got, passed.len()), (text, files));
@@ -211,14 +245,83 @@ mod tests {
     fn message_over_a_limit_is_an_error() {
         let limits =
             Limits { message: 100, files: 3, patience: Duration::from_millis(50), ..Limits::default() };
+        let pools = ClientPools::new(&limits);
         let (here, mut there) = pair();
         there.write_all(&[b'x'; 5000]).expect("sent");
-        assert!(matches!(MessageReader::new(&here, limits).next(), Err(ReceiveError::TooMuch(_))));
+        assert!(matches!(
+            MessageReader::new(&here, limits, &pools, USER).next(),
+            Err(ReceiveError::TooMuch(_))
+        ));
         let (here, there) = pair();
         send_file(&there, b"x", 4);
-        assert!(matches!(MessageReader::new(&here, limits).next(), Err(ReceiveError::TooMuch(_))));
+        assert!(matches!(
+            MessageReader::new(&here, limits, &pools, USER).next(),
+            Err(ReceiveError::TooMuch(_))
+        ));
         let (here, mut there) = pair();
         there.write_all(b"half a mess").expect("sent");
-        assert!(matches!(MessageReader::new(&here, limits).next(), Err(ReceiveError::Broken(_))));
+        assert!(matches!(
+            MessageReader::new(&here, limits, &pools, USER).next(),
+            Err(ReceiveError::Broken(_))
+        ));
+    }
+    fn refused(reader: &mut MessageReader<'_>) -> Option<String> {
+        match reader.next() {
+            Err(ReceiveError::TooMuch(reason)) => Some(reason),
+            _ => None,
+        }
+    }
+
+    #[test]
+    fn descriptors_of_a_user_are_counted_until_the_call_ends() {
+        let limits = Limits {
+            files: 3,
+            descriptors: PoolLimit { all: 100, kept_for_root: 0, of_user: 5 },
+            patience: Duration::from_millis(50),
+            ..Limits::default()
+        };
+        let pools = ClientPools::new(&limits);
+        let connections: Vec<_> = (0..3).map(|_| pair()).collect();
+        let mut readers: Vec<_> =
+            connections.iter().map(|(here, _)| MessageReader::new(here, limits, &pools, USER)).collect();
+        for (_, there) in &connections {
+            send_file(there, b"call\0", 3);
+        }
+        assert_eq!(readers[0].next().expect("it fits").expect("a message").1.len(), 3);
+        let reason = refused(&mut readers[1]).expect("only two are left");
+        assert!(reason.starts_with("too many descriptors"), "{reason}");
+        // the first client goes on, so its call is over
+        (&connections[0].1).write_all(b"next\0").expect("sent");
+        assert_eq!(readers[0].next().expect("it fits").expect("a message").0, b"next");
+        readers.remove(1);
+        assert_eq!(readers[1].next().expect("it fits").expect("a message").1.len(), 3);
+        readers.clear();
+        assert_eq!(pools.descriptors.share(USER).grow(5), Ok(()));
+    }
+
+    #[test]
+    fn long_messages_of_one_user_leave_room_for_another() {
+        let limits = Limits {
+            large_messages: PoolLimit { all: 1 << 20, kept_for_root: 0, of_user: 300 << 10 },
+            patience: Duration::from_millis(50),
+            ..Limits::default()
+        };
+        let pools = ClientPools::new(&limits);
+        let long = vec![b'x'; 150_000];
+        let begun = |uid| {
+            let (here, mut there) = pair();
+            there.write_all(&long).expect("the socket has room for it");
+            let mut reader = MessageReader::new(&here, limits, &pools, Holder { uid, administrator: false });
+            (refused(&mut reader), reader.large.amount())
+        };
+        assert_eq!(begun(7), (None, 256 << 10));
+        let (here, mut there) = pair();
+        there.write_all(&long).expect("the socket has room for it");
+        let mut held = MessageReader::new(&here, limits, &pools, USER);
+        assert_eq!(refused(&mut held), None);
+        assert!(begun(7).0.expect("the user's part is taken").contains("of this user"));
+        assert_eq!(begun(8).0, None);
+        drop(held);
+        assert_eq!(begun(7).0, None);
     }
 }

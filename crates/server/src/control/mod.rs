@@ -4,6 +4,8 @@
 //! silent or stopped delays no other client. [`Limits`] bounds the memory and descriptors that a client can make the
 //! daemon keep.
 
+mod call_counts;
+mod change_queue;
 mod context;
 mod directories;
 mod dispatch;
@@ -18,17 +20,21 @@ mod messages;
 mod modules;
 mod parameters;
 mod path;
+mod pool;
 mod replies;
 mod restrictions;
 mod server;
 mod session;
 mod signals;
+mod spare;
 mod standard;
 mod usage;
 mod viewer;
 mod watch;
+mod watcher;
 
 pub use limits::Limits;
 pub use listener::Listener;
+pub use pool::PoolLimit;
 pub use server::ControlServer;
 pub use viewer::Viewer;

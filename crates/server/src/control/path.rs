@@ -145,7 +145,11 @@ fn names(path: &[u8]) -> impl Iterator<Item = &[u8]> {
     path.split(|&byte| byte == b'/').filter(|name| !name.is_empty())
 }
 
-fn step(
+/// The entry `name` of the directory `at`, on the way of `address`.
+///
+/// # Errors
+/// As [`cgroup`].
+pub(super) fn step(
     engine: &Engine,
     caller: &Caller,
     at: CgroupId,

@@ -1,21 +1,29 @@
 //! Writing replies.
 
-use std::io;
+use std::io::{self, IoSlice};
 use std::os::fd::AsRawFd;
 use std::os::unix::net::UnixStream;
 
 use nix::errno::Errno;
-use nix::sys::socket::{MsgFlags, send};
+use nix::sys::socket::{MsgFlags, send, sendmsg};
 use penfold_core::ErrorKind;
 use serde::Serialize;
 
+use super::pool::PoolShare;
 use crate::failure::Failure;
 use crate::protocol::{Refused, TooMuch};
+
+/// The bytes of the buffer that a connection keeps between replies.
+const CHUNK: usize = 4096;
+/// Longer replies count against [`Limits::large_replies`](super::Limits::large_replies).
+const LARGE: usize = 64 << 10;
 
 /// The writer of replies to one call. An I/O error of a method means that the connection is of no more use.
 pub(super) struct ReplyWriter<'a> {
     stream: &'a UnixStream,
     buffer: &'a mut Vec<u8>,
+    /// The client's share in the bytes of large replies; `None` for a reply that is always short.
+    share: Option<PoolShare>,
     /// True if the client takes more than one reply (`more` of the call).
     pub(super) more: bool,
     /// True if the client wants no reply (`oneway` of the call): nothing is sent.
@@ -39,12 +47,19 @@ impl<'a> ReplyWriter<'a> {
     /// A writer of replies to `stream`, which must have a write timeout: a client may not block this thread for ever.
     /// `buffer` is scratch space, so that replies of one connection share an allocation.
     pub(super) fn new(stream: &'a UnixStream, buffer: &'a mut Vec<u8>) -> ReplyWriter<'a> {
-        ReplyWriter { stream, buffer, more: false, oneway: false }
+        ReplyWriter { stream, buffer, share: None, more: false, oneway: false }
     }
 
-    /// Sends the last reply.
-    pub(super) fn reply<R: Serialize>(&mut self, parameters: &R) -> io::Result<()> {
-        self.send(&ReplyBody { parameters, continues: false })
+    /// Counts large replies in this share. A reply that does not fit becomes the error `TooMuch`.
+    pub(super) fn within(self, share: PoolShare) -> ReplyWriter<'a> {
+        ReplyWriter { share: Some(share), ..self }
+    }
+
+    /// Sends the last reply. `parameters` are dropped before the client has to read.
+    pub(super) fn reply<R: Serialize>(&mut self, parameters: R) -> io::Result<()> {
+        let written = self.write(&ReplyBody { parameters: &parameters, continues: false });
+        drop(parameters);
+        self.flush_or_refuse(written)
     }
 
     /// Sends a reply that further ones follow.
@@ -86,10 +101,37 @@ impl<'a> ReplyWriter<'a> {
     }
 
     fn send<T: Serialize>(&mut self, message: &T) -> io::Result<()> {
+        let written = self.write(message);
+        self.flush_or_refuse(written)
+    }
+
+    fn write<T: Serialize>(&mut self, message: &T) -> serde_json::Result<()> {
         self.buffer.clear();
-        serde_json::to_writer(&mut *self.buffer, message)?;
+        let mut counted = CountedBuffer { buffer: self.buffer, share: self.share.as_mut() };
+        serde_json::to_writer(&mut counted, message)?;
         self.buffer.push(0);
+        Ok(())
+    }
+
+    fn flush_or_refuse(&mut self, written: serde_json::Result<()>) -> io::Result<()> {
+        if written.is_err() {
+            self.give_back();
+            return self.too_much(
+                "the replies that this user has not read are too long; read them, or ask for less at once"
+                    .into(),
+            );
+        }
         self.flush()
+    }
+
+    /// Frees the memory of a long reply: an idle connection must not keep it.
+    fn give_back(&mut self) {
+        if self.buffer.capacity() > CHUNK {
+            *self.buffer = Vec::new();
+        }
+        if let Some(share) = &mut self.share {
+            share.shrink_to(0);
+        }
     }
 
     /// Sends `message` as it is. It must end in NUL.
@@ -101,20 +143,69 @@ impl<'a> ReplyWriter<'a> {
 
     fn flush(&mut self) -> io::Result<()> {
         if self.oneway {
+            self.give_back();
             return Ok(());
         }
-        let mut rest = &self.buffer[..];
-        while !rest.is_empty() {
-            match send(self.stream.as_raw_fd(), rest, MsgFlags::MSG_NOSIGNAL) {
-                Ok(sent) => rest = &rest[sent..],
+        let sent = send_all(self.stream, self.buffer);
+        self.give_back();
+        sent
+    }
+
+    /// Sends a reply that further ones follow, from these texts as they are: no copy of them is made.
+    pub(super) fn continue_with_parts(&mut self, parts: &[&[u8]]) -> io::Result<()> {
+        if self.oneway {
+            return Ok(());
+        }
+        let all: Vec<IoSlice<'_>> = parts.iter().map(|part| IoSlice::new(part)).collect();
+        let sent = loop {
+            match sendmsg::<()>(self.stream.as_raw_fd(), &all, &[], MsgFlags::MSG_NOSIGNAL, None) {
                 Err(Errno::EINTR) => {}
-                Err(errno) => return Err(errno.into()),
+                sent => break sent?,
             }
+        };
+        let mut skipped = sent;
+        for part in parts {
+            let rest = &part[skipped.min(part.len())..];
+            skipped -= part.len() - rest.len();
+            send_all(self.stream, rest)?;
         }
-        // an idle connection must not keep the memory of one large reply
-        if self.buffer.capacity() > 64 << 10 {
-            *self.buffer = Vec::new();
+        Ok(())
+    }
+}
+
+fn send_all(stream: &UnixStream, mut rest: &[u8]) -> io::Result<()> {
+    while !rest.is_empty() {
+        match send(stream.as_raw_fd(), rest, MsgFlags::MSG_NOSIGNAL) {
+            Ok(sent) => rest = &rest[sent..],
+            Err(Errno::EINTR) => {}
+            Err(errno) => return Err(errno.into()),
         }
+    }
+    Ok(())
+}
+
+/// A buffer whose memory above [`LARGE`] is counted before it is taken.
+struct CountedBuffer<'a> {
+    buffer: &'a mut Vec<u8>,
+    share: Option<&'a mut PoolShare>,
+}
+
+impl io::Write for CountedBuffer<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let (length, capacity) = (self.buffer.len() + bytes.len(), self.buffer.capacity());
+        if length > capacity {
+            let wanted = length.max(capacity + capacity / 2);
+            if let Some(share) = self.share.as_mut().filter(|_| wanted > LARGE) {
+                let more = wanted.saturating_sub(share.amount());
+                share.grow(more).map_err(|_| io::Error::from(io::ErrorKind::QuotaExceeded))?;
+            }
+            self.buffer.reserve_exact(wanted - self.buffer.len());
+        }
+        self.buffer.extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
         Ok(())
     }
 }
@@ -123,9 +214,10 @@ impl<'a> ReplyWriter<'a> {
 mod tests {
     use std::error::Error;
 
+    use super::super::pool::{ClientPool, Holder, PoolLimit};
     use super::*;
     use crate::connection::{CallError, Connection};
-    use crate::protocol::InfoCall;
+    use crate::protocol::{InfoCall, ReadCall, ReadReply};
 
     /// The failure that a client gets for a refusal.
     fn refused(failure: &Failure) -> Failure {
@@ -185,5 +277,30 @@ mod tests {
         assert_eq!((ended.kind, ended.errno), (ErrorKind::Disconnected, Errno::ECONNRESET));
         let broken = Failure::from(CallError::from(io::Error::from(Errno::EPIPE)));
         assert_eq!(broken.line(), "daemon: the connection broke: Broken pipe [EPIPE]");
+    }
+
+    #[test]
+    fn large_replies_of_one_user_are_bounded() {
+        let limits = PoolLimit { all: 1 << 20, kept_for_root: 0, of_user: 300 << 10 };
+        let pool = ClientPool::new(limits);
+        let user = |uid| Holder { uid, administrator: false };
+        let answer = |uid, bytes: usize| {
+            let (here, there) = UnixStream::pair().expect("a pair");
+            let client = std::thread::spawn(move || Connection::over(there).call(&ReadCall::default()));
+            let mut buffer = Vec::new();
+            let mut replies = ReplyWriter::new(&here, &mut buffer).within(pool.share(user(uid)));
+            replies.reply(ReadReply { content: "x".repeat(bytes) }).expect("sent");
+            drop(replies);
+            assert!(buffer.capacity() <= CHUNK, "the memory is given back");
+            client.join().expect("it has ended")
+        };
+        assert_eq!(answer(7, 200 << 10).expect("it fits").content.len(), 200 << 10);
+        assert!(matches!(answer(7, 400 << 10), Err(CallError::TooMuch(_))), "too long");
+        let unread = pool.take(user(7), 200 << 10).expect("another reply that waits");
+        assert!(matches!(answer(7, 200 << 10), Err(CallError::TooMuch(_))), "too much together");
+        assert!(answer(7, 50 << 10).is_ok(), "a short one");
+        assert!(answer(8, 200 << 10).is_ok(), "another user's");
+        drop(unread);
+        assert!(answer(7, 200 << 10).is_ok());
     }
 }

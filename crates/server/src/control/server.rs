@@ -2,12 +2,16 @@
 
 use std::sync::Arc;
 
+use nix::unistd::geteuid;
 use varlink::VarlinkService;
 
+use super::call_counts::CallCounts;
 use super::hub::WatchHub;
 use super::limits::Limits;
+use super::pool::{ClientPools, Holder};
 use super::standard;
 use super::viewer::Viewer;
+use crate::client::{Client, Trust};
 use crate::journal::Journal;
 use crate::service::Service;
 
@@ -16,9 +20,12 @@ use crate::service::Service;
 pub struct ControlServer {
     pub(crate) service: Service,
     pub(super) limits: Limits,
+    pub(super) pools: ClientPools,
     /// Answers the calls of `org.varlink.service`.
     pub(super) standard: VarlinkService,
     pub(super) hub: Arc<WatchHub>,
+    /// The calls in progress.
+    pub(super) calls: CallCounts,
     pub(super) viewer: Option<Arc<dyn Viewer>>,
     not_restored: Vec<String>,
     journal: Option<Journal>,
@@ -31,8 +38,10 @@ impl ControlServer {
         ControlServer {
             service,
             limits: Limits::default(),
+            pools: ClientPools::new(&Limits::default()),
             standard: standard::standard(),
             hub,
+            calls: CallCounts::default(),
             viewer: None,
             not_restored: Vec::new(),
             journal: None,
@@ -51,6 +60,7 @@ impl ControlServer {
     #[must_use]
     pub fn with_limits(mut self, limits: Limits) -> ControlServer {
         self.limits = limits;
+        self.pools = ClientPools::new(&limits);
         self
     }
 
@@ -66,6 +76,14 @@ impl ControlServer {
     pub fn with_journal(mut self, journal: Journal) -> ControlServer {
         self.journal = Some(journal);
         self
+    }
+
+    /// The client as the holder of shares in the pools.
+    pub(super) fn holder(&self, client: &Client) -> Holder {
+        let uid = client.caller.uid;
+        // the engine of one `penfold run` has no administrator but its user
+        let own = self.service.trust() == Trust::Nobody && uid == geteuid().as_raw();
+        Holder { uid, administrator: client.caller.privileged || own }
     }
 
     pub(crate) fn not_restored(&self) -> Vec<String> {

@@ -16,27 +16,31 @@ use super::replies::ReplyWriter;
 use super::server::ControlServer;
 use crate::client::Client;
 use crate::failure::Failure;
+use crate::service::Service;
+use crate::turns::QueueOwner;
 
 /// Answers calls until the client closes the connection, breaks the rules of the protocol, or takes too long.
 pub(super) fn serve(server: &ControlServer, stream: &UnixStream, peer: UnixCredentials) {
     let mut buffer = Vec::new();
+    let service = server.service.queued_as(QueueOwner::User(peer.uid()));
     if stream.set_write_timeout(Some(server.limits.patience)).is_err() {
         return;
     }
-    if let Err(failure) = admit(server, peer.pid()) {
+    if let Err(failure) = admit(&service, peer.pid()) {
         let _ = ReplyWriter::new(stream, &mut buffer).refuse(&failure);
         return;
     }
     let groups = peer::groups(stream);
     let client = Client::connected(server.service.trust(), peer.pid(), peer.uid(), peer.gid(), groups);
-    let mut reader = MessageReader::new(stream, server.limits);
+    let holder = server.holder(&client);
+    let mut reader = MessageReader::new(stream, server.limits, &server.pools, holder);
     loop {
         let next = reader.next();
-        let mut replies = ReplyWriter::new(stream, &mut buffer);
+        let mut replies = ReplyWriter::new(stream, &mut buffer).within(server.pools.replies.share(holder));
         match next {
             Ok(Some((message, files))) => {
                 let files = files.into_iter().map(Arc::new).collect();
-                let context = CallContext { server, client: &client, files };
+                let context = CallContext { server, service: &service, client: &client, files };
                 if let Err(error) = dispatch::answer(&context, message, &mut replies) {
                     return log_closed(&client, &error);
                 }
@@ -59,11 +63,11 @@ fn log_closed(client: &Client, error: &io::Error) {
 ///
 /// # Errors
 /// `EACCES` for a process outside of the job; `ESHUTDOWN` when the daemon is ending.
-fn admit(server: &ControlServer, pid: i32) -> Result<(), Failure> {
-    if server.service.host().is_ok() {
+fn admit(service: &Service, pid: i32) -> Result<(), Failure> {
+    if service.host().is_ok() {
         return Ok(());
     }
-    let inside = server.service.with_snapshot(|_, host| {
+    let inside = service.with_snapshot(|_, host| {
         let mut inside = host.task(Tid(pid)).is_some();
         host.for_each_thread(Tid(pid), &mut |_| inside = true);
         inside

@@ -5,12 +5,13 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
-use penfold_core::{CgroupId, Engine, ErrorKind, Tid, host::HostView};
+use penfold_core::{CgroupId, Engine, ErrorKind, Tid, host::HostView, tree::DepthFirst};
 use penfold_linux::process::send_signal;
 
 use super::context::{CallContext, about, number};
 use crate::failure::Failure;
 use crate::protocol::{KillCall, KillReply, SignalCall, SignalReply};
+use crate::slices::{Counts, Slice};
 
 const SIGKILL: i32 = 9;
 const LAST_SIGNAL: i32 = 64;
@@ -74,52 +75,105 @@ fn not_a_root(context: &CallContext<'_>, address: &str) -> Result<CgroupId, Fail
     })
 }
 
-/// Sends a signal to all members, or to none if the caller may not signal one of them. Returns the processes that were
-/// signalled.
+/// Sends a signal to all members, or to none if the caller may not signal one of those that are there at first. Returns
+/// the processes that were signalled.
 ///
-/// A number can't go over to another process meanwhile. All of this is one request. Nobody reaps a member's zombie
-/// before the tracer has seen it, and the tracer comes after the request.
+/// All members are checked before the first is signalled. Both are one request if that is short, see `slices.rs`.
+/// Otherwise a process can come in between, and is checked when its turn comes. If the caller may not signal it, the
+/// answer is the same error, and others have the signal.
 fn signal_members(
     context: &CallContext<'_>,
     cgroup: CgroupId,
     signal: i32,
     recursive: bool,
 ) -> Result<Vec<Tid>, Failure> {
-    context.service().with_exact(|engine, host| {
-        let processes = members(engine, host, cgroup, recursive);
-        for process in &processes {
-            must_be_allowed(context, host, *process)?;
-        }
-        let mut signalled = Vec::new();
-        for process in processes {
-            match send_signal(process.0, signal) {
-                Ok(()) => signalled.push(process),
-                Err(Errno::ESRCH) => {}
-                Err(errno) => {
-                    let prefix = format!("the daemon may not signal process {}: ", shown(context, process));
-                    return Err(Failure::system("", errno).with_prefix(prefix));
-                }
+    let check = |host: &dyn HostView, process| must_be_allowed(context, host, process);
+    let send = |host: &dyn HostView, process: Tid| {
+        // the number may be another process's by now
+        check(host, process)?;
+        match send_signal(process.0, signal) {
+            Ok(()) | Err(Errno::ESRCH) => Ok(()),
+            Err(errno) => {
+                let prefix = format!("the daemon may not signal process {}: ", shown(context, process));
+                Err(Failure::system("", errno).with_prefix(prefix))
             }
         }
-        Ok(signalled)
-    })?
+    };
+    let mut checked = MemberWalk::new(cgroup, recursive);
+    let mut sent = MemberWalk::new(cgroup, recursive);
+    let mut all_at_once = true;
+    context.service().in_slices(Counts::Exact, |engine, host| {
+        let mut slice = Slice::begin();
+        if checked.go_on(engine, host, &mut slice, check)? {
+            all_at_once = false;
+            return Ok(true);
+        }
+        if all_at_once {
+            while sent.go_on(engine, host, &mut Slice::begin(), send)? {}
+        }
+        Ok(false)
+    })?;
+    if !all_at_once {
+        context
+            .service()
+            .in_slices(Counts::Exact, |engine, host| sent.go_on(engine, host, &mut Slice::begin(), send))?;
+    }
+    let mut signalled: Vec<Tid> = sent.done.into_iter().collect();
+    signalled.sort_unstable();
+    Ok(signalled)
 }
 
-fn members(engine: &Engine, host: &dyn HostView, top: CgroupId, recursive: bool) -> Vec<Tid> {
-    // a cgroup that was removed meanwhile has no members
-    if engine.tree().get(top).is_none() {
-        return Vec::new();
+/// A walk over the processes of a cgroup, and perhaps of those below it. It can stop after any process. Cgroups without
+/// members are left out.
+struct MemberWalk {
+    walk: DepthFirst,
+    recursive: bool,
+    /// The cgroup whose members are not through.
+    at: Option<CgroupId>,
+    /// A process with threads in several cgroups comes once.
+    done: HashSet<Tid>,
+}
+
+impl MemberWalk {
+    fn new(top: CgroupId, recursive: bool) -> MemberWalk {
+        MemberWalk { walk: DepthFirst::new(top), recursive, at: None, done: HashSet::new() }
     }
-    let mut all = vec![top];
-    let mut next = 0;
-    while let Some(&at) = all.get(next).filter(|_| recursive) {
-        all.extend(engine.tree().children(at));
-        next += 1;
+
+    /// Calls `act` with further processes until the slice ends. Returns whether there may be more.
+    ///
+    /// A number can't go over to another process while `act` runs. Nobody reaps a member's zombie before the tracer has
+    /// seen it, and the tracer comes after the request. So members are listed anew in each slice.
+    fn go_on(
+        &mut self,
+        engine: &Engine,
+        host: &dyn HostView,
+        slice: &mut Slice,
+        act: impl Fn(&dyn HostView, Tid) -> Result<(), Failure>,
+    ) -> Result<bool, Failure> {
+        loop {
+            if let Some(at) = self.at.filter(|at| engine.tree().get(*at).is_some()) {
+                for process in engine.thread_groups(host, at) {
+                    if self.done.contains(&process) {
+                        continue;
+                    }
+                    if !slice.step() {
+                        return Ok(true);
+                    }
+                    act(host, process)?;
+                    self.done.insert(process);
+                }
+                self.at = None;
+            }
+            if !slice.step() {
+                return Ok(true);
+            }
+            let Some((at, _)) = self.walk.next(engine.tree()) else { return Ok(false) };
+            self.at = Some(at);
+            if !self.recursive || !engine.tree()[at].is_populated() {
+                self.walk.skip_below();
+            }
+        }
     }
-    let mut processes: Vec<Tid> = all.into_iter().flat_map(|at| engine.thread_groups(host, at)).collect();
-    processes.sort_unstable();
-    processes.dedup();
-    processes
 }
 
 /// Checks the rule of kill(2): root may signal all processes, another user those whose real or saved user it is.

@@ -7,9 +7,9 @@ use std::sync::Arc;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use super::context::CallContext;
-use super::hub::Watcher;
 use super::path::must_list;
 use super::replies::ReplyWriter;
+use super::watcher::{QueuedEvent, Watcher};
 use crate::failure::Failure;
 use crate::protocol::{WatchCall, WatchReply};
 
@@ -34,8 +34,10 @@ fn subscribe(context: &CallContext<'_>, call: WatchCall) -> Result<Arc<Watcher>,
             Ok(cgroup)
         })
     });
-    let caller = context.client.caller.clone();
-    context.server.hub.subscribe(caller, top.transpose()?, context.server.limits.events)
+    let server = context.server;
+    let client = (context.client.caller.clone(), server.holder(context.client));
+    let watcher = Watcher::new(client, top.transpose()?, &server.limits, &server.pools)?;
+    server.hub.subscribe(watcher)
 }
 
 /// Sends events until the client closes the connection. A call that the client sends meanwhile is not read.
@@ -59,11 +61,21 @@ fn forward(watcher: &Watcher, replies: &mut ReplyWriter<'_>) -> io::Result<()> {
         let _ = watcher.wakeup.read();
         loop {
             let (event, lost) = watcher.next();
-            let lost = Some(lost).filter(|lost| *lost > 0);
-            if event.is_none() && lost.is_none() {
+            if event.is_none() && lost == 0 {
                 break;
             }
-            replies.continue_with(&WatchReply { event, lost })?;
+            send(event.as_deref(), lost, replies)?;
         }
     }
+}
+
+/// Sends a [`WatchReply`]. The event's text is sent from where it waits, so that a client that does not read makes the
+/// daemon keep no copy.
+fn send(event: Option<&QueuedEvent>, lost: i64, replies: &mut ReplyWriter<'_>) -> io::Result<()> {
+    let Some(event) = event else {
+        return replies.continue_with(&WatchReply { event: None, lost: Some(lost) });
+    };
+    let lost = if lost > 0 { format!(",\"lost\":{lost}") } else { String::new() };
+    let end = format!("{lost}}},\"continues\":true}}\0");
+    replies.continue_with_parts(&[b"{\"parameters\":{\"event\":", event.json().as_bytes(), end.as_bytes()])
 }

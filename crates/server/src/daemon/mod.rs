@@ -18,7 +18,7 @@ use std::sync::Arc;
 use nix::unistd::geteuid;
 use penfold_linux::host::{HostHandle, OnChange};
 use penfold_linux::trace::{AtEnd, StartError};
-use penfold_subsystems::load_all;
+use penfold_subsystems::{is_built_in, load_those};
 use sd_notify::NotifyState;
 
 use crate::address::Address;
@@ -81,11 +81,26 @@ impl Daemon {
         config: Config,
         start_host: impl FnOnce(OnChange) -> Result<Arc<dyn HostHandle>, StartError>,
     ) -> Result<PreparedDaemon, DaemonError> {
+        Daemon::prepare_without(config, Vec::new(), start_host)
+    }
+
+    /// As [`Daemon::prepare`], without the `disabled` controllers: they are not built in and no module of these names
+    /// can be loaded. [`must_be_controllers`](crate::disabled::must_be_controllers) checks names.
+    ///
+    /// # Errors
+    /// As [`Daemon::prepare`].
+    pub fn prepare_without(
+        config: Config,
+        disabled: Vec<String>,
+        start_host: impl FnOnce(OnChange) -> Result<Arc<dyn HostHandle>, StartError>,
+    ) -> Result<PreparedDaemon, DaemonError> {
         let socket = ListeningSocket::take(&config.address)?;
         let (on_change, events) = HostEvents::channel();
         let host = start_host(on_change)?;
         let service = Service::new(Arc::clone(&host), Trust::Owner(geteuid().as_raw()));
-        let loaded = service.with_exact(|engine, host| load_all(engine, host));
+        let disabled = service.modules().disabled.get_or_init(|| disabled);
+        let wanted = |name: &str| is_built_in(name) && !disabled.iter().any(|disabled| disabled == name);
+        let loaded = service.with_exact(|engine, host| load_those(engine, host, wanted));
         loaded.map_err(|_| DaemonError::Ending)?.map_err(DaemonError::Load)?;
         let recorder = Arc::new(ViewRecorder::default());
         let views = Arc::new(FileViews::new(service.clone(), Some(Arc::clone(&recorder) as _)));
@@ -193,6 +208,9 @@ impl PreparedDaemon {
         not_restored: Vec<String>,
     ) -> Result<Daemon, DaemonError> {
         let PreparedDaemon { service, host, socket, config, views, events, journal, .. } = self;
+        // from here on: whatever an earlier daemon had is restored, and counts
+        let quota = Some(config.limits.cgroups_of_user);
+        service.with_exact(|engine, _| engine.set_quota(quota)).map_err(|_| DaemonError::Ending)?;
         let mut server =
             ControlServer::new(service.clone()).with_limits(config.limits).with_not_restored(not_restored);
         if let Some(journal) = &journal {

@@ -14,6 +14,9 @@ use super::snapshot::Snapshot;
 use crate::failure::Failure;
 use crate::service::Service;
 
+/// How many processes are looked at in one request, during which the engine serves no client.
+const AT_ONCE: usize = 1024;
+
 /// Returns the supervised processes that would outlive the daemon.
 pub type Survivors = Box<dyn Fn() -> Result<Vec<Survivor>, Failure> + Send>;
 
@@ -33,17 +36,20 @@ pub(super) fn now(service: &Service, survivors: &Survivors) -> Result<BTreeMap<i
     if survivors.is_empty() {
         return Ok(BTreeMap::new());
     }
-    service.with_exact(|engine, host| {
-        let mut places: HashMap<CssSetId, Vec<u64>> = HashMap::new();
-        let mut place = |tid: i32| {
-            let set = host.css_set(Tid(tid))?;
-            Some(places.entry(set).or_insert_with(|| cgroups_of(engine, set)).clone())
-        };
-        survivors
-            .iter()
-            .filter_map(|survivor| Some((survivor.pid.0, process(survivor, &mut place)?)))
-            .collect()
-    })
+    let mut members = BTreeMap::new();
+    // each record is of one moment; a move between two requests is seen at the next look
+    for chunk in survivors.chunks(AT_ONCE) {
+        members.extend(service.with_exact(|engine, host| {
+            let mut places: HashMap<CssSetId, Vec<u64>> = HashMap::new();
+            let mut place = |tid: i32| {
+                let set = host.css_set(Tid(tid))?;
+                Some(places.entry(set).or_insert_with(|| cgroups_of(engine, set)).clone())
+            };
+            let look = |survivor: &Survivor| Some((survivor.pid.0, process(survivor, &mut place)?));
+            chunk.iter().filter_map(look).collect::<Vec<_>>()
+        })?);
+    }
+    Ok(members)
 }
 
 /// The record of a process; `None` if it is in the roots only, or dead. `place` returns the cgroups of a thread.

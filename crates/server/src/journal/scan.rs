@@ -1,7 +1,8 @@
 //! From changes of the engine to records: reads the present state of changed objects.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet, VecDeque};
 
+use penfold_core::tree::{ChildCursor, Tree};
 use penfold_core::{CgroupId, Engine, control_file::FileId, host::Host};
 
 use super::EscapedBytes;
@@ -12,9 +13,12 @@ use super::snapshot::Snapshot;
 use crate::change::EngineChange;
 use crate::failure::Failure;
 use crate::service::Service;
+use crate::slices::{Counts, Slice};
 
 /// How many cgroups are read in one request, during which the engine serves no client.
 const AT_ONCE: usize = 64;
+/// How many ids are checked in one request for whether their cgroups live.
+const LOOKS_AT_ONCE: usize = 4096;
 
 /// The parts of the engine whose state must be read again.
 #[derive(Default)]
@@ -83,16 +87,26 @@ impl Scanner {
     ) -> Result<Vec<Record>, Failure> {
         let mut records = Vec::new();
         if pending.all {
-            let (all, last) = self
-                .service
-                .with_snapshot(|engine, _| (everything(engine), engine.last_hierarchy_number()))?;
+            let (roots, last) =
+                self.service.with_snapshot(|engine, _| (roots(engine), engine.last_hierarchy_number()))?;
             self.snapshot.last_hierarchy = last;
-            for (cgroup, root) in all {
-                if root {
-                    pending.root(cgroup);
-                } else {
-                    pending.cgroup(cgroup);
+            let mut walk = BreadthFirst::new(&roots);
+            for root in roots {
+                pending.root(root);
+            }
+            // a cgroup that is made or removed meanwhile is announced, and looked at again
+            self.service.in_slices(Counts::Any, |engine, _| {
+                let mut slice = Slice::begin();
+                while slice.step() {
+                    let Some(at) = walk.next(engine.tree()) else { return Ok(false) };
+                    pending.cgroup(at);
                 }
+                Ok(true)
+            })?;
+            // those that are gone meanwhile have to be looked at too
+            let recorded = self.snapshot.hierarchies.keys().chain(self.snapshot.cgroups.keys());
+            for cgroup in recorded.map(|&number| CgroupId::from_number(number)) {
+                pending.cgroup(cgroup);
             }
         }
         if pending.modules {
@@ -198,9 +212,14 @@ impl Scanner {
         cgroups: &[CgroupId],
     ) -> Result<Vec<(CgroupId, Option<(usize, CgroupRecord)>)>, Failure> {
         // many cgroups live so shortly that they are gone by now: one look finds all of these
-        let (living, gone): (Vec<CgroupId>, Vec<CgroupId>) = self
-            .service
-            .with_snapshot(|engine, _| cgroups.iter().partition(|id| engine.tree().get(**id).is_some()))?;
+        let (mut living, mut gone): (Vec<CgroupId>, Vec<CgroupId>) = Default::default();
+        for chunk in cgroups.chunks(LOOKS_AT_ONCE) {
+            self.service.with_snapshot(|engine, _| {
+                for &id in chunk {
+                    if engine.tree().get(id).is_some() { &mut living } else { &mut gone }.push(id);
+                }
+            })?;
+        }
         let mut described: Vec<_> = gone.into_iter().map(|id| (id, None)).collect();
         for chunk in living.chunks(AT_ONCE) {
             // a request that is not exact will do: no fork in flight changes a setting
@@ -251,18 +270,31 @@ impl Scanner {
     }
 }
 
-/// All cgroups, parents before children, siblings in the order of their birth; with true for roots.
-fn everything(engine: &Engine) -> Vec<(CgroupId, bool)> {
-    let tree = engine.tree();
-    let mut roots: Vec<CgroupId> = tree.hierarchies().map(|hierarchy| hierarchy.root).collect();
+/// The roots of all hierarchies, oldest first.
+fn roots(engine: &Engine) -> Vec<CgroupId> {
+    let mut roots: Vec<CgroupId> = engine.tree().hierarchies().map(|hierarchy| hierarchy.root).collect();
     roots.reverse();
-    let mut all: Vec<(CgroupId, bool)> = roots.into_iter().map(|root| (root, true)).collect();
-    let mut next = 0;
-    while let Some(&(at, _)) = all.get(next) {
-        all.extend(tree.children(at).map(|child| (child, false)));
-        next += 1;
+    roots
+}
+
+/// A walk over everything below some roots, parents before children, siblings in the order of their birth. The tree may
+/// change between two steps.
+struct BreadthFirst(VecDeque<ChildCursor>);
+
+impl BreadthFirst {
+    fn new(roots: &[CgroupId]) -> BreadthFirst {
+        BreadthFirst(roots.iter().copied().map(ChildCursor::new).collect())
     }
-    all
+
+    fn next(&mut self, tree: &Tree) -> Option<CgroupId> {
+        loop {
+            if let Some(at) = self.0.front_mut()?.next(tree) {
+                self.0.push_back(ChildCursor::new(at));
+                return Some(at);
+            }
+            self.0.pop_front();
+        }
+    }
 }
 
 fn describe_with_depth(
@@ -279,10 +311,15 @@ fn describe_with_depth(
 /// A snapshot of an engine, without members and views, as the first scan of a new journal would read it.
 pub fn describe_all(engine: &mut Engine, host: &mut dyn Host, defaults: &Defaults) -> Snapshot {
     let mut snapshot = Snapshot::new(JournalOrigin::current());
-    for (id, root) in everything(engine) {
-        if root && let Some(hierarchy) = describe::hierarchy(engine, id, 0) {
+    let mut all = roots(engine);
+    for &root in &all {
+        if let Some(hierarchy) = describe::hierarchy(engine, root, 0) {
             snapshot.apply(&Record::Hierarchy(hierarchy));
         }
+    }
+    let mut walk = BreadthFirst::new(&all);
+    all.extend(std::iter::from_fn(|| walk.next(engine.tree())));
+    for id in all {
         if let Some(cgroup) = describe::cgroup(engine, host, id, defaults) {
             snapshot.apply(&Record::Cgroup(cgroup));
         }

@@ -1,5 +1,6 @@
 //! The thread that writes the journal.
 
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{self, Receiver, Sender, SyncSender};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
@@ -27,26 +28,48 @@ const SCAN_INTERVAL: Duration = Duration::from_secs(1);
 /// Reading membership takes at most one part in this many of the time. After an attach the wait for that is never
 /// longer than [`SCAN_INTERVAL`].
 const SCAN_SHARE: u32 = 50;
+/// The most changes that wait for this thread. With more of them it reads the whole state anew instead.
+const WAITING: usize = 65_536;
 /// The pause between a failed write and the next try.
 const RETRY: Duration = Duration::from_secs(1);
 
 enum WriterMessage {
     Change(EngineChange),
+    /// Changes were left out: the whole state is to be read.
+    LeftOut,
     Views,
     Flush(SyncSender<bool>),
-    Stop { keep: bool, done: SyncSender<()> },
+    Stop {
+        keep: bool,
+        done: SyncSender<()>,
+    },
 }
 
 #[derive(Default)]
 struct WriterShared {
     views: Mutex<ViewTable>,
     notes: Mutex<Notes>,
+    /// How many changes wait, and whether some were left out since the last look at everything.
+    waiting: AtomicUsize,
+    left_out: AtomicBool,
 }
 
 #[derive(Default)]
 struct Notes {
     not_restored: Vec<String>,
     lost: Option<String>,
+}
+
+impl WriterShared {
+    /// Sends a change to the thread, unless too many wait. Returns false when the thread has ended.
+    fn send(&self, changes: &Sender<WriterMessage>, announced: &Announcement) -> bool {
+        if self.waiting.fetch_add(1, Ordering::AcqRel) < WAITING {
+            return changes.send(WriterMessage::Change(announced.change.clone())).is_ok();
+        }
+        self.waiting.fetch_sub(1, Ordering::AcqRel);
+        // one message is enough until the thread has read it
+        self.left_out.swap(true, Ordering::AcqRel) || changes.send(WriterMessage::LeftOut).is_ok()
+    }
 }
 
 impl std::fmt::Debug for Journal {
@@ -77,12 +100,10 @@ impl Journal {
         survivors: Survivors,
     ) -> std::io::Result<Journal> {
         let (sender, messages) = mpsc::channel();
-        let changes = sender.clone();
-        service.observe(move |announced: &Announcement| {
-            changes.send(WriterMessage::Change(announced.change.clone())).is_ok()
-        });
         let notes = Mutex::new(Notes { not_restored, lost: None });
         let shared = Arc::new(WriterShared { notes, ..WriterShared::default() });
+        let (changes, counted) = (sender.clone(), Arc::clone(&shared));
+        service.observe(move |announced: &Announcement| counted.send(&changes, announced));
         let writer = Writer {
             scanner: Scanner {
                 service,
@@ -192,7 +213,15 @@ impl Writer {
         }
         for _ in 0..BATCH {
             match message? {
-                WriterMessage::Change(what) => self.pending.note(&what),
+                WriterMessage::Change(what) => {
+                    self.shared.waiting.fetch_sub(1, Ordering::AcqRel);
+                    self.pending.note(&what);
+                }
+                WriterMessage::LeftOut => {
+                    // reset before the look: a change that is left out from now on asks for another one
+                    self.shared.left_out.store(false, Ordering::Release);
+                    self.pending = PendingScan::everything();
+                }
                 WriterMessage::Views => self.pending.views = true,
                 WriterMessage::Flush(done) => {
                     self.scan_now();

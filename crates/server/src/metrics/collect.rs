@@ -1,10 +1,11 @@
 //! The values of one moment, as OpenMetrics text.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64};
 
 use nix::errno::Errno;
-use penfold_core::{CgroupId, Engine, ErrorKind, host::Host};
+use penfold_core::{CgroupId, Engine, ErrorKind, tree::ChildCursor};
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
@@ -16,9 +17,12 @@ use prometheus_client::registry::{Registry, Unit};
 use crate::escape::escape;
 use crate::failure::Failure;
 use crate::service::Service;
+use crate::slices::{Counts, Slice};
 
 /// How many cgroups have series of their own. A scrape stays bounded, however many cgroups there are.
 pub const SHOWN: usize = 1000;
+/// The most bytes of the paths of these cgroups. Each path is in several series.
+const SHOWN_BYTES: usize = 256 << 10;
 /// The path label of the sums over all other cgroups.
 const OTHERS: &str = "…";
 const NANOSECONDS: f64 = 1e9;
@@ -68,7 +72,7 @@ struct Series {
 /// # Errors
 /// `ESHUTDOWN` when the daemon is ending.
 pub fn scrape(service: &Service) -> Result<String, Failure> {
-    let series = service.with_exact(collect)?;
+    let series = collect(service)?;
     let mut registry = Registry::with_prefix("penfold");
     let facts =
         vec![("version", env!("CARGO_PKG_VERSION").to_owned()), ("pid", std::process::id().to_string())];
@@ -88,31 +92,44 @@ pub fn scrape(service: &Service) -> Result<String, Failure> {
     Ok(text)
 }
 
-fn collect(engine: &mut Engine, host: &mut dyn Host) -> Series {
-    engine.sample_cpu(host);
+/// The parents whose children come next, the hierarchy's label, and whether the parent has series of its own.
+type ParentQueue = VecDeque<(ChildCursor, Arc<str>, bool)>;
+
+/// Collects in slices, so the values of many cgroups are of different moments.
+fn collect(service: &Service) -> Result<Series, Failure> {
     let series = Series::default();
-    let mut queue: VecDeque<(CgroupId, String, bool)> = VecDeque::new();
-    for hierarchy in engine.tree().hierarchies() {
-        let label = label(engine, hierarchy.root);
-        series
-            .cgroups
-            .get_or_create(&HierarchyLabels { hierarchy: label.clone() })
-            .set(hierarchy.cgroups as i64);
-        queue.push_back((hierarchy.root, label, true));
-    }
-    let mut shown = 0;
-    // Breadth first, so that cgroups nearest to the roots come first. A cgroup below one that is left out comes later,
-    // and is left out too.
-    while let Some((at, hierarchy, parent_shown)) = queue.pop_front() {
-        let own = shown < SHOWN;
-        shown += usize::from(own);
-        if !own {
-            series.left_out.inc();
+    let mut parents: Option<ParentQueue> = None;
+    let (mut shown, mut bytes) = (0, 0);
+    service.in_slices(Counts::Exact, |engine, host| {
+        let parents = parents.get_or_insert_with(|| {
+            engine.sample_cpu(host);
+            series.begin(engine, &mut shown)
+        });
+        let mut slice = Slice::begin();
+        // Breadth first, so that cgroups nearest to the roots come first. A cgroup below one that is left out comes
+        // later, and is left out too.
+        while let Some((children, hierarchy, parent_shown)) = parents.front_mut() {
+            if !slice.step() {
+                return Ok(true);
+            }
+            let Some(at) = children.next(engine.tree()) else {
+                parents.pop_front();
+                continue;
+            };
+            let (hierarchy, parent_shown) = (Arc::clone(hierarchy), *parent_shown);
+            let length = if shown < SHOWN { escape(&engine.tree().path(at)).len() } else { 0 };
+            let own = shown < SHOWN && bytes + length <= SHOWN_BYTES;
+            // after the first that is left out, so are all: a parent comes before its children
+            (shown, bytes) = if own { (shown + 1, bytes + length) } else { (SHOWN, bytes) };
+            if !own {
+                series.left_out.inc();
+            }
+            series.add(engine, at, &hierarchy, own, own || parent_shown);
+            parents.push_back((ChildCursor::new(at), hierarchy, own));
         }
-        series.add(engine, at, &hierarchy, own, own || parent_shown);
-        queue.extend(engine.tree().children(at).map(|child| (child, hierarchy.clone(), own)));
-    }
-    series
+        Ok(false)
+    })?;
+    Ok(series)
 }
 
 /// The label of a hierarchy: its name, or its subsystems. Unlike its number, it is the same after the next start.
@@ -122,6 +139,21 @@ fn label(engine: &Engine, root: CgroupId) -> String {
 }
 
 impl Series {
+    /// Adds the roots of all hierarchies.
+    fn begin(&self, engine: &Engine, shown: &mut usize) -> ParentQueue {
+        let mut parents = ParentQueue::new();
+        for hierarchy in engine.tree().hierarchies() {
+            let label: Arc<str> = label(engine, hierarchy.root).into();
+            self.cgroups
+                .get_or_create(&HierarchyLabels { hierarchy: label.to_string() })
+                .set(hierarchy.cgroups as i64);
+            *shown += 1;
+            self.add(engine, hierarchy.root, &label, true, true);
+            parents.push_back((ChildCursor::new(hierarchy.root), label, true));
+        }
+        parents
+    }
+
     /// Adds a cgroup: to its own series, or to the sums over all others. An amount that includes the cgroups below is
     /// added to a sum only at the `top` of a subtree that is left out.
     fn add(&self, engine: &Engine, at: CgroupId, hierarchy: &str, own: bool, top: bool) {

@@ -166,6 +166,9 @@ pub struct SubsystemsReply {
     /// All loaded subsystems.
     #[serde(default)]
     pub subsystems: Vec<SubsystemInfo>,
+    /// Names of subsystems that the administrator has disabled, which can't be loaded.
+    #[serde(default)]
+    pub disabled: Vec<String>,
 }
 
 impl Method for SubsystemsCall {

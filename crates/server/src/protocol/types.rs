@@ -33,6 +33,9 @@ pub struct SubsystemInfo {
     pub hierarchy: i64,
     /// Number of cgroups in that hierarchy; 1 if it is not bound.
     pub cgroups: i64,
+    /// The file of the module, with bytes escaped as \ooo; absent for a built-in subsystem.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub module: Option<String>,
 }
 
 /// Owner and mode of a directory or a control file.

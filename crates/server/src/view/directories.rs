@@ -3,9 +3,11 @@
 use std::sync::{Mutex, PoisonError};
 
 use fuser::FileType;
-use penfold_core::{CgroupId, Engine, control_file::FileId};
+use penfold_core::{CgroupId, Engine, control_file::FileId, tree::ChildCursor};
 
 use super::attributes::{ROOT_INO, directory_ino, file_ino};
+use crate::service::Service;
+use crate::slices::{Counts, Slice};
 
 /// An open directory.
 pub(super) struct OpenDirectory {
@@ -45,8 +47,29 @@ impl OpenDirectory {
     }
 }
 
-/// The entries of a directory; empty for a removed one.
-pub(super) fn picture(engine: &Engine, cgroup: CgroupId) -> Vec<DirectoryEntry> {
+/// The entries of a directory; empty for a removed one. Directories with very many children are read in slices, so a
+/// child that is made meanwhile may be there or not.
+pub(super) fn picture(service: &Service, cgroup: CgroupId) -> Vec<DirectoryEntry> {
+    let mut children = ChildCursor::new(cgroup);
+    let mut entries = Vec::new();
+    let read = service.in_slices(Counts::Any, |engine, _| {
+        let tree = engine.tree();
+        if entries.is_empty() {
+            entries = first_entries(engine, cgroup);
+        }
+        let mut slice = Slice::begin();
+        while slice.step() {
+            let Some(child) = children.next(tree) else { return Ok(false) };
+            entries.push(directory(directory_ino(&tree[child]), tree[child].name()));
+        }
+        Ok(true)
+    });
+    // the daemon is ending
+    if read.is_err() { Vec::new() } else { entries }
+}
+
+/// The entries before the children: the directory itself, the one above, and the control files.
+fn first_entries(engine: &Engine, cgroup: CgroupId) -> Vec<DirectoryEntry> {
     let tree = engine.tree();
     let Some(node) = tree.get(cgroup) else { return Vec::new() };
     let above = node.parent().and_then(|parent| tree.get(parent)).map_or(ROOT_INO, directory_ino);
@@ -58,9 +81,6 @@ pub(super) fn picture(engine: &Engine, cgroup: CgroupId) -> Vec<DirectoryEntry> 
     };
     entries
         .extend(engine.files(cgroup).unwrap_or_default().into_iter().map(|entry| file(entry.id, entry.name)));
-    entries.extend(
-        tree.children(cgroup).map(|child| directory(directory_ino(&tree[child]), tree[child].name())),
-    );
     entries
 }
 

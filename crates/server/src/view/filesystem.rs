@@ -210,7 +210,8 @@ impl HierarchyView {
     ) -> Result<(), Failure> {
         let node = self.nodes.get(ino.0).ok_or_else(|| removed("chmod or chown"))?;
         let file = node.file.map(|file| file.id);
-        let (uid, gid) = (uid.map(|id| self.identity.user(id)), gid.map(|id| self.identity.group(id)));
+        let uid = uid.map(|id| self.identity.user(id)).transpose()?;
+        let gid = gid.map(|id| self.identity.group(id)).transpose()?;
         let change =
             move |old: Owner| Owner {
                 uid: uid.unwrap_or(old.uid),
@@ -445,9 +446,7 @@ impl Filesystem for HierarchyView {
     fn readdir(&self, _: &Request, _: INodeNo, handle: FileHandle, from: u64, mut reply: ReplyDirectory) {
         let Some(directory) = self.directories.get(handle) else { return reply.error(code(Errno::EBADF)) };
         let cgroup = directory.cgroup;
-        let picture = || {
-            self.service.with_snapshot(|engine, _| directories::picture(engine, cgroup)).unwrap_or_default()
-        };
+        let picture = || directories::picture(&self.service, cgroup);
         directory.entries(from, picture, |next, entry| {
             !reply.add(INodeNo(entry.ino), next, entry.kind, OsStr::from_bytes(&entry.name))
         });

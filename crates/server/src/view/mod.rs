@@ -32,6 +32,7 @@ use crate::change::ViewId;
 use crate::client::Client;
 use crate::failure::Failure;
 use crate::service::Service;
+use crate::turns::QueueOwner;
 use filesystem::HierarchyView;
 use identity::RequestIdentity;
 use proc::ProcView;
@@ -94,6 +95,7 @@ pub fn serve(
     let device = must_be_fuse(device)?;
     let id = ViewId(LAST.fetch_add(1, Ordering::Relaxed) + 1);
     let identity = RequestIdentity::of(mounter, service.trust());
+    let service = &service.queued_as(QueueOwner::View(id.0));
     let ended = Arc::new(AtomicBool::new(false));
     let end = Arc::clone(&ended);
     let thread = match shown {

@@ -2,7 +2,7 @@
 
 use penfold_core::Errno;
 
-use crate::{Cpusets as _, world};
+use super::{Cpusets as _, world};
 
 /// T6
 #[test]

@@ -2,7 +2,7 @@
 
 use penfold_core::Errno;
 
-use crate::{Cpusets as _, world, world_with};
+use super::{Cpusets as _, world, world_with};
 
 #[test]
 fn defaults_of_the_root_and_of_a_child() {

@@ -4,9 +4,17 @@ mod family;
 mod files;
 mod members;
 
+use crate::subject::cpuset;
 use penfold_core::{CgroupId, Tid};
-use penfold_subsystems::Cpuset;
 use penfold_testkit::SimWorld;
+
+/// The controller under test, built in. `crates/subsystems/modules` runs the same tests with a module of that name.
+#[allow(dead_code)]
+mod subject {
+    pub(crate) fn cpuset() -> penfold_subsystems::Cpuset {
+        penfold_subsystems::Cpuset::default()
+    }
+}
 
 /// Two CPUs and node 0, as on the machine where the facts were measured.
 fn world() -> SimWorld {
@@ -15,7 +23,7 @@ fn world() -> SimWorld {
 
 fn world_with(cpus: usize, options: &str) -> SimWorld {
     let mut world = SimWorld::with_cpus(cpus);
-    world.mount_controller(Cpuset::default(), options);
+    world.mount_controller(cpuset(), options);
     world
 }
 

@@ -4,10 +4,9 @@ use penfold_core::{
     Errno,
     host::{Capability, IndexSet},
 };
-use penfold_subsystems::Cpuset;
 use penfold_testkit::SimWorld;
 
-use crate::{Cpusets as _, world, world_with};
+use super::{Cpusets as _, world, world_with};
 
 /// T5
 #[test]
@@ -126,7 +125,7 @@ fn loading_late_and_binding_again_disturb_no_task() {
     let mut w = SimWorld::with_cpus(4);
     let task = w.spawn();
     w.host.get_mut(task).unwrap().affinity = IndexSet::single(3);
-    w.load(Cpuset::default());
+    w.load(crate::subject::cpuset());
     for _ in 0..2 {
         let root = w.mount("cpuset");
         w.unmount(root);

@@ -26,12 +26,18 @@ impl HostView for EngineTasks {
         let [real_uid, _, saved_uid, _] = status.uids()?;
         let mut task = TaskFacts::new(facts.group, real_uid);
         task.saved_uid = saved_uid;
-        task.forking = facts.forking;
+        (task.forking, task.exiting) = (facts.forking, facts.exiting);
         Some(task)
     }
 
     fn move_facts(&self, task: Tid) -> Option<MoveFacts> {
-        let entry = self.get(task)?;
+        let Some(entry) = self.get(task).filter(|entry| !entry.ended) else {
+            // a leader that has ended before its threads moves nowhere, and its number still names the process
+            self.processes.get(&task)?;
+            let mut facts = MoveFacts::new(task);
+            facts.exiting = true;
+            return Some(facts);
+        };
         entry.data.set?;
         let mut facts = MoveFacts::new(entry.tgid);
         facts.forking = entry.data.charge.is_some();
@@ -63,11 +69,12 @@ impl HostView for EngineTasks {
     }
 
     fn check_task(&self, task: Tid, need: Capability) -> Result<(), Unsupported> {
-        let Some(entry) = self.get(task) else { return Ok(()) };
+        let Some(entry) = self.get(task).filter(|entry| !entry.worker) else { return Ok(()) };
         if need != Capability::ForkVeto || entry.lineage.vetoes() || self.common.best_effort() {
             return Ok(());
         }
-        let Err(reason) = inject::check_injectable(task, self.filters_of(task)) else { return Ok(()) };
+        let injectable = inject::check_injectable(task, self.filters_of(task), |other| self.contains(other));
+        let Err(reason) = injectable else { return Ok(()) };
         let name = command_name(task);
         let how =
             if entry.lineage.adopted { "was adopted" } else { "was started when nothing limited its forks" };
@@ -94,7 +101,7 @@ impl HostView for EngineTasks {
     }
 
     fn machine_cpu_usage(&self) -> Option<CpuUsage> {
-        if self.common.lists_machine { machine_time(self.common.cpu_limit) } else { None }
+        if self.common.lists_all_tasks { machine_time(self.common.cpu_limit) } else { None }
     }
 }
 
@@ -125,7 +132,9 @@ impl Host for EngineTasks {
         if let Some(member) = self.data_mut(task) {
             member.allowed = Some(Arc::new(cpus.clone()));
         }
-        self.apply_affinity(task, cpus).map_err(core_errno)
+        let applied = self.apply_affinity(task, cpus).map_err(core_errno);
+        // a worker can be gone without a report, and some kernels let nobody set its CPUs
+        if self.is_worker(task) { Ok(()) } else { applied }
     }
 
     fn set_memory_nodes(
@@ -157,7 +166,11 @@ impl Host for EngineTasks {
         let marking = self.common.marking;
         let member = self.data_mut(task).ok_or(Errno::ESRCH)?;
         let changed = std::mem::replace(&mut member.class, class) != class;
-        if changed { marking::mark_all(task, class, marking).map_err(core_errno) } else { Ok(()) }
+        if !changed {
+            return Ok(());
+        }
+        let marked = marking::mark_all(task, class, marking).map_err(core_errno);
+        if self.is_worker(task) { Ok(()) } else { marked }
     }
 
     fn signal(&mut self, task: Tid, signal: i32) -> Result<(), Errno> {
@@ -207,7 +220,12 @@ impl EngineTasks {
 
     /// Whether a filter is, or can be, in the task.
     fn can_filter(&self, task: Tid) -> bool {
-        self.contains(task) && inject::check_injectable(task, self.filters_of(task)).is_ok()
+        self.get(task).is_some_and(|entry| !entry.worker)
+            && inject::check_injectable(task, self.filters_of(task), |other| self.contains(other)).is_ok()
+    }
+
+    fn is_worker(&self, task: Tid) -> bool {
+        self.get(task).is_some_and(|entry| entry.worker)
     }
 
     /// The number of filters of this crate that a task has, with one whose installation is under way: it may be there

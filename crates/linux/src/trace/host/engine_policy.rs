@@ -131,6 +131,19 @@ impl EnginePolicy {
         result
     }
 
+    /// Ends the membership of a task.
+    fn leave(&mut self, tasks: &mut EngineTasks, task: Tid) {
+        let Some(member) = tasks.data_mut(task).map(std::mem::take) else { return };
+        let Some(set) = member.set else { return };
+        tasks.common.move_member(task, Some(set), None);
+        if let Some(charge) = member.charge {
+            self.engine.cancel_fork(tasks, charge);
+        }
+        self.engine.exit(tasks, task, set);
+        self.recently_dead.truncate(REMEMBERED - 1);
+        self.recently_dead.push_front((task, set));
+    }
+
     /// Takes the policy apart when the job has ended. The error of a refused placement, if the command never ran.
     pub(crate) fn end(mut self, tasks: &EngineTasks) -> Result<(Engine, Vec<LimitHit>, Statistics), Error> {
         if let Some(refusal) = self.refusal.take() {
@@ -225,8 +238,9 @@ impl Policy for EnginePolicy {
 
     fn adopted(&mut self, tasks: &mut EngineTasks, task: Tid, tgid: Tid) {
         self.count();
-        // the leader may have been moved before the last thread is adopted
-        let set = tasks.css_set(tgid).unwrap_or_else(|| self.engine.initial_css_set());
+        // the process may have been moved before its last thread is adopted
+        let known = tasks.threads_of(tgid).iter().find_map(|thread| tasks.css_set(*thread));
+        let set = tasks.css_set(tgid).or(known).unwrap_or_else(|| self.engine.initial_css_set());
         self.engine.adopt_into(tasks, task, set);
         // each adoption is a request of its own
         tasks.begin_request();
@@ -236,17 +250,13 @@ impl Policy for EnginePolicy {
         tasks.css_set(task).is_some_and(|set| self.engine.limits_forks(set))
     }
 
+    fn leader_ended(&mut self, tasks: &mut EngineTasks, tgid: Tid) {
+        self.leave(tasks, tgid);
+    }
+
     fn exited(&mut self, tasks: &mut EngineTasks, task: Tid, _: bool) {
         self.living -= 1;
-        let Some(member) = tasks.data_mut(task).map(std::mem::take) else { return };
-        let Some(set) = member.set else { return };
-        tasks.common.move_member(task, Some(set), None);
-        if let Some(charge) = member.charge {
-            self.engine.cancel_fork(tasks, charge);
-        }
-        self.engine.exit(tasks, task, set);
-        self.recently_dead.truncate(REMEMBERED - 1);
-        self.recently_dead.push_front((task, set));
+        self.leave(tasks, task);
     }
 
     fn renamed(&mut self, tasks: &mut EngineTasks, former: Tid, tgid: Tid) {

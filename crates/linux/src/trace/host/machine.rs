@@ -60,7 +60,7 @@ pub struct Machine {
     /// The processes that are to get a filter for a capability: their threads are visited once for it.
     pub(crate) filtered: HashSet<(Tid, Capability)>,
     /// Whether the roots have every task of the machine, as those of a daemon.
-    pub(crate) lists_machine: bool,
+    pub(crate) lists_all_tasks: bool,
 }
 
 impl Machine {
@@ -85,7 +85,7 @@ impl Machine {
             sampled: HashSet::new(),
             moved: HashSet::new(),
             filtered: HashSet::new(),
-            lists_machine: false,
+            lists_all_tasks: false,
         }
     }
 

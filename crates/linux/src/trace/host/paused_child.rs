@@ -1,5 +1,6 @@
 //! A command that this process starts and waits for, while another penfold supervises it and judges it by its rules.
 
+use libc::c_int;
 use nix::errno::Errno;
 use nix::sys::wait::WaitPidFlag;
 use penfold_core::Tid;
@@ -34,12 +35,12 @@ impl PausedChild {
 
     /// Lets the child execute the command and waits for its end. Returns the status as wait(2) gives it.
     ///
-    /// Signals to this process are forwarded meanwhile. When the command is stopped, this process stops too. To be
+    /// Signals to this process are forwarded meanwhile, and `noticed` is called for each. When the command is stopped, this process stops too. To be
     /// called on the only thread, which made `signals`.
     ///
     /// # Errors
     /// [`StartError`] when the command could not be executed, or when another waiter has taken its status.
-    pub fn run(mut self, signals: &ForwardedSignals) -> Result<i32, StartError> {
+    pub fn run(mut self, signals: &ForwardedSignals, noticed: impl FnMut(c_int)) -> Result<i32, StartError> {
         self.launched.go(None);
         let pid = self.pid();
         let status = signals.forward_until(
@@ -50,6 +51,7 @@ impl PausedChild {
                     let _ = task::kill(pid, signal);
                 }
             },
+            noticed,
         );
         match self.launched.failure() {
             Some(failure) => Err(failure),

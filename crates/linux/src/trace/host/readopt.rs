@@ -21,7 +21,7 @@ pub struct Survivor {
 }
 
 impl EngineTasks {
-    /// The processes that would outlive this one, ascending.
+    /// The processes that would outlive this one, ascending, without their start times.
     pub(crate) fn survivors(&self) -> Vec<Survivor> {
         let mut survivors: Vec<Survivor> = Vec::new();
         let mut tasks: Vec<(Tid, Tid, u8)> = self
@@ -40,15 +40,20 @@ impl EngineTasks {
                     process.threads.push(tid);
                     process.filter |= filter;
                 }
-                // the death of a process that is gone will be reported soon
-                None => survivors.extend(start_time(pid).map(|started| Survivor {
-                    pid,
-                    started,
-                    filter,
-                    threads: vec![tid],
-                })),
+                None => survivors.push(Survivor { pid, started: 0, filter, threads: vec![tid] }),
             }
         }
         survivors
+    }
+
+    /// Adds the start time. False for a process that is gone; its death has been reported, or will be soon.
+    ///
+    /// A supervised process that dies stays a zombie until it is reaped here. If another one has its number since the list
+    /// was made, and is supervised too, the list has a wrong filter once. The next list has the right one.
+    pub(crate) fn add_start_time(&self, survivor: &mut Survivor) -> bool {
+        let supervised = self.processes.contains_key(&survivor.pid);
+        let started = start_time(survivor.pid).filter(|_| supervised);
+        survivor.started = started.unwrap_or(0);
+        started.is_some()
     }
 }

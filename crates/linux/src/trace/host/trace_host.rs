@@ -20,6 +20,9 @@ use crate::trace::tracer::{
     TraceOptions,
 };
 
+/// How many start times are read from `/proc` in one request, during which no task is dealt with.
+const READS_AT_ONCE: usize = 64;
+
 /// A tracer thread with an engine, for any thread of a daemon. It uses no CPU while nothing happens.
 ///
 /// It lives until [`TraceHost::stop`]. When the daemon dies instead, adopted processes go on untraced. For launched
@@ -120,7 +123,7 @@ impl TraceHost {
     pub fn start(builder: JobBuilder) -> Result<TraceHost, StartError> {
         let JobBuilder { mut supervisor, policy, .. } = builder;
         supervisor.tasks.common.seal_needs(true);
-        supervisor.tasks.common.lists_machine = true;
+        supervisor.tasks.common.lists_all_tasks = true;
         let job = Job::idle(supervisor, policy)?;
         Ok(TraceHost { handle: job.handle(), job: Arc::new(Mutex::new(Some(job))) })
     }
@@ -222,7 +225,19 @@ impl TraceHost {
     /// # Errors
     /// [`Gone`] when the host was stopped.
     pub fn survivors(&self) -> Result<Vec<Survivor>, Gone> {
-        self.handle.with(|supervisor, _| supervisor.tasks.survivors())
+        let mut survivors = self.handle.with(|supervisor, _| supervisor.tasks.survivors())?;
+        // reading /proc takes long, so that others get their turn in between
+        for chunk in survivors.chunks_mut(READS_AT_ONCE) {
+            self.handle.with(|supervisor, _| {
+                for survivor in chunk {
+                    if !supervisor.tasks.add_start_time(survivor) {
+                        survivor.threads.clear();
+                    }
+                }
+            })?;
+        }
+        survivors.retain(|survivor| !survivor.threads.is_empty());
+        Ok(survivors)
     }
 
     /// All supervised tasks, in any order. A journal needs them to find these tasks again.

@@ -19,6 +19,7 @@ pub(crate) struct Abi {
     pub(crate) fork: Option<u32>,
     pub(crate) vfork: Option<u32>,
     pub(crate) ptrace: u32,
+    pub(crate) seccomp: u32,
     pub(crate) sched_setaffinity: u32,
     pub(crate) socket: u32,
     /// The call through which i386 multiplexes socket(2), as its sub-call 1.
@@ -52,6 +53,7 @@ mod x86_64 {
             fork: Some(57),
             vfork: Some(58),
             ptrace: 521,
+            seccomp: 317,
             sched_setaffinity: 203,
             socket: 41,
             socketcall: None,
@@ -64,6 +66,7 @@ mod x86_64 {
             fork: Some(57),
             vfork: Some(58),
             ptrace: 101,
+            seccomp: 317,
             sched_setaffinity: 203,
             socket: 41,
             socketcall: None,
@@ -76,6 +79,7 @@ mod x86_64 {
             fork: Some(2),
             vfork: Some(190),
             ptrace: 26,
+            seccomp: 354,
             sched_setaffinity: 241,
             socket: 359,
             socketcall: Some(102),
@@ -97,6 +101,11 @@ mod x86_64 {
 
         pub(crate) fn write(&mut self, tid: Tid) -> Result<(), Errno> {
             ptrace::registers(true, tid, &mut self.0)
+        }
+
+        /// The number of the system call; at its entry only.
+        pub(crate) fn number(&self) -> u32 {
+            self.0.orig_rax as u32
         }
 
         /// An argument of the system call, 0 to 2.
@@ -128,6 +137,12 @@ mod x86_64 {
         /// The result of the system call; at its exit only.
         pub(crate) fn result(&self) -> i64 {
             self.0.rax as i64
+        }
+
+        /// Changes the result of the system call; at its exit only.
+        pub(crate) fn set_result(mut self, tid: Tid, result: i64) -> Result<(), Errno> {
+            self.0.rax = result as u64;
+            self.write(tid)
         }
     }
 
@@ -260,6 +275,7 @@ mod aarch64 {
         fork: None,
         vfork: None,
         ptrace: 117,
+        seccomp: 277,
         sched_setaffinity: 122,
         socket: 198,
         socketcall: None,
@@ -278,6 +294,11 @@ mod aarch64 {
 
         pub(crate) fn write(&mut self, tid: Tid) -> Result<(), Errno> {
             ptrace::regset(true, tid, libc::NT_PRSTATUS, &mut self.0)
+        }
+
+        /// The number of the system call; at its entry only.
+        pub(crate) fn number(&self) -> u32 {
+            self.0.regs[8] as u32
         }
 
         /// An argument of the system call, 0 to 2.
@@ -300,6 +321,12 @@ mod aarch64 {
         /// The result of the system call; at its exit only.
         pub(crate) fn result(&self) -> i64 {
             self.0.regs[0] as i64
+        }
+
+        /// Changes the result of the system call; at its exit only.
+        pub(crate) fn set_result(mut self, tid: Tid, result: i64) -> Result<(), Errno> {
+            self.0.regs[0] = result as u64;
+            self.write(tid)
         }
 
         /// Does nothing on this architecture: such calls return `EINTR`.

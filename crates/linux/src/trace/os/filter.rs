@@ -10,6 +10,7 @@ use nix::errno::Errno;
 use penfold_core::host::Capability;
 
 use super::arch::{ABIS, Abi};
+use super::stopped_call::StoppedCall;
 
 /// The reason why a filter stops a call; in the low 16 bits of the filter's return value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,17 +27,39 @@ pub(crate) enum CallClass {
     Socket,
 }
 
-const CLASSES: [CallClass; 5] =
-    [CallClass::Fork, CallClass::Untraced, CallClass::Ptrace, CallClass::Affinity, CallClass::Socket];
-
 /// Tells stops of these filters from stops that a filter of the program itself asks for.
 const MAGIC: u32 = 0x9e00;
 
-/// The class of a stop and the index of its interface in [`ABIS`]; `None` for a stop that another filter asked for.
-pub(crate) fn decode(data: u64) -> Option<(CallClass, usize)> {
-    let data = u32::try_from(data).ok()?;
-    let (class, abi) = ((data & 0xf) as usize, (data >> 4 & 0xf) as usize);
-    (data & !0xff == MAGIC && abi < ABIS.len()).then(|| CLASSES.get(class).map(|class| (*class, abi)))?
+/// The class of a stopped call and the index of its interface in [`ABIS`]; `None` for a stop that a filter of the
+/// program itself asked for.
+///
+/// The call alone decides about the class. The data only shows whether the newest filter that stopped the call is one
+/// of these: the kernel passes on the data of the newest one, and a program can add a filter with any data. Without a
+/// tracer, the program's own filter would make the call fail with `ENOSYS`, so its stop is not judged here.
+pub(crate) fn classify(call: &StoppedCall) -> Option<(CallClass, usize)> {
+    let abi = ABIS.iter().position(|abi| {
+        abi.audit_arch == call.arch && (abi.number_bit == 0 || call.number & abi.number_bit != 0)
+    })?;
+    let class = class_of(&ABIS[abi], call.number & !ABIS[abi].number_bit, call.first_argument)?;
+    (trace(class, abi) & libc::SECCOMP_RET_DATA == call.data).then_some((class, abi))
+}
+
+fn class_of(abi: &Abi, number: u32, first_argument: u64) -> Option<CallClass> {
+    if number == abi.clone {
+        let untraced = first_argument & libc::CLONE_UNTRACED as u64 != 0;
+        return Some(if untraced { CallClass::Untraced } else { CallClass::Fork });
+    }
+    if [abi.fork, abi.vfork].contains(&Some(number)) {
+        return Some(CallClass::Fork);
+    }
+    if number == abi.socket || abi.socketcall == Some(number) {
+        return Some(CallClass::Socket);
+    }
+    match number {
+        _ if number == abi.ptrace => Some(CallClass::Ptrace),
+        _ if number == abi.sched_setaffinity => Some(CallClass::Affinity),
+        _ => None,
+    }
 }
 
 fn trace(class: CallClass, abi: usize) -> u32 {
@@ -44,6 +67,7 @@ fn trace(class: CallClass, abi: usize) -> u32 {
 }
 
 const ENOSYS: u32 = libc::SECCOMP_RET_ERRNO | Errno::ENOSYS as u32;
+const EBUSY: u32 = libc::SECCOMP_RET_ERRNO | Errno::EBUSY as u32;
 
 const LOAD: u16 = (libc::BPF_LD | libc::BPF_W | libc::BPF_ABS) as u16;
 const JUMP_EQUAL: u16 = (libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K) as u16;
@@ -55,6 +79,7 @@ const RETURN: u16 = (libc::BPF_RET | libc::BPF_K) as u16;
 const NUMBER: u32 = 0;
 const ARCH: u32 = 4;
 const FIRST_ARGUMENT: u32 = 16;
+const SECOND_ARGUMENT: u32 = 24;
 
 /// `SYS_SOCKET`, the sub-call of socketcall(2).
 const SOCKETCALL_SOCKET: u32 = 1;
@@ -135,6 +160,9 @@ pub(crate) fn program(interest: TracedCalls) -> &'static [sock_filter] {
 /// clone3 fails with `ENOSYS`, and C libraries fall back to clone. The flags of clone3 lie in memory that another
 /// thread can change after the check. A call through an interface that is not in the table can't be judged, so it fails
 /// with `ENOSYS` too.
+///
+/// seccomp(2) with a listener fails with `EBUSY`, as it does for a second listener. The kernel gives a call that a
+/// listener answers to no tracer, so a listener could let every limit be passed.
 fn assemble(interest: TracedCalls) -> Vec<sock_filter> {
     let mut program = Vec::new();
     for (index, abi) in ABIS.iter().enumerate() {
@@ -172,6 +200,13 @@ fn block(abi: &Abi, index: usize, interest: TracedCalls) -> Vec<sock_filter> {
         body.push(op(RETURN, 0, 0, trace(CallClass::Socket, index)));
         body.push(op(RETURN, 0, 0, libc::SECCOMP_RET_ALLOW));
     }
+    body.push(op(JUMP_EQUAL, 0, 6, abi.seccomp | abi.number_bit));
+    body.push(op(LOAD, 0, 0, FIRST_ARGUMENT));
+    body.push(op(JUMP_EQUAL, 0, 3, libc::SECCOMP_SET_MODE_FILTER));
+    body.push(op(LOAD, 0, 0, SECOND_ARGUMENT));
+    body.push(op(JUMP_SET, 0, 1, libc::SECCOMP_FILTER_FLAG_NEW_LISTENER as u32));
+    body.push(op(RETURN, 0, 0, EBUSY));
+    body.push(op(RETURN, 0, 0, libc::SECCOMP_RET_ALLOW));
     body.push(op(JUMP_EQUAL, 0, 4, abi.clone | abi.number_bit));
     body.push(op(LOAD, 0, 0, FIRST_ARGUMENT));
     body.push(op(JUMP_SET, 0, 1, libc::CLONE_UNTRACED as u32));
@@ -210,7 +245,7 @@ mod tests {
     use super::*;
 
     /// Runs a filter as the kernel does.
-    fn run(program: &[sock_filter], arch: u32, number: u32, first: u32) -> u32 {
+    fn run(program: &[sock_filter], arch: u32, number: u32, first: u32, second: u32) -> u32 {
         let (mut accumulator, mut at) = (0, 0);
         loop {
             let instruction = program[at];
@@ -222,6 +257,7 @@ mod tests {
                         NUMBER => number,
                         ARCH => arch,
                         FIRST_ARGUMENT => first,
+                        SECOND_ARGUMENT => second,
                         other => panic!("loads from {other}"),
                     }
                 }
@@ -240,10 +276,11 @@ mod tests {
             let of = |number: u32| number | abi.number_bit;
             for fork in [false, true] {
                 let filter = program(TracedCalls { fork, affinity: fork, sockets: fork });
-                let answer = |number, first| run(filter, abi.audit_arch, of(number), first);
+                let answer = |number, first| run(filter, abi.audit_arch, of(number), first, 0);
                 let class = |number, first| {
-                    let data = u64::from(answer(number, first) & libc::SECCOMP_RET_DATA);
-                    decode(data).filter(|_| answer(number, first) & !0xffff == libc::SECCOMP_RET_TRACE)
+                    let data = answer(number, first) & libc::SECCOMP_RET_DATA;
+                    let call = stopped(abi, of(number), first, data);
+                    classify(&call).filter(|_| answer(number, first) & !0xffff == libc::SECCOMP_RET_TRACE)
                 };
                 assert_eq!(answer(abi.clone3, 0), ENOSYS);
                 assert_eq!(class(abi.clone, untraced), Some((CallClass::Untraced, index)));
@@ -259,18 +296,45 @@ mod tests {
                     assert_eq!(class(number, 0), fork.then_some((CallClass::Fork, index)));
                 }
                 assert_eq!(answer(11, untraced), libc::SECCOMP_RET_ALLOW);
+                let seccomp =
+                    |operation, flags| run(filter, abi.audit_arch, of(abi.seccomp), operation, flags);
+                assert_eq!(seccomp(1, 8), EBUSY);
+                assert_eq!(seccomp(1, 0x29), EBUSY, "other flags beside it");
+                assert_eq!(seccomp(1, 0x7), libc::SECCOMP_RET_ALLOW, "no listener");
+                assert_eq!(seccomp(2, 8), libc::SECCOMP_RET_ALLOW, "another operation");
             }
         }
         assert_eq!(
-            run(program(TracedCalls { fork: false, affinity: false, sockets: false }), 0x1234, 1, 0),
+            run(program(TracedCalls { fork: false, affinity: false, sockets: false }), 0x1234, 1, 0, 0),
             ENOSYS
         );
     }
 
+    fn stopped(abi: &Abi, number: u32, first: u32, data: u32) -> StoppedCall {
+        StoppedCall { arch: abi.audit_arch, number, first_argument: u64::from(first), data }
+    }
+
     #[test]
-    fn data_of_other_filters_is_not_decoded() {
-        assert_eq!(decode(0), None);
-        assert_eq!(decode(u64::from(MAGIC) | 0xf), None);
-        assert_eq!(decode(u64::from(MAGIC) | 0xf0), None);
+    fn no_data_makes_a_call_another_class() {
+        let untraced = (libc::CLONE_UNTRACED | libc::SIGCHLD) as u32;
+        for (index, abi) in ABIS.iter().enumerate() {
+            for (number, first, class) in [
+                (abi.clone, 17, CallClass::Fork),
+                (abi.clone, untraced, CallClass::Untraced),
+                (abi.ptrace, 0, CallClass::Ptrace),
+                (abi.sched_setaffinity, 0, CallClass::Affinity),
+                (abi.socket, 0, CallClass::Socket),
+            ] {
+                let ours = trace(class, index) & libc::SECCOMP_RET_DATA;
+                for data in 0..=libc::SECCOMP_RET_DATA {
+                    let call = stopped(abi, number | abi.number_bit, first, data);
+                    assert_eq!(classify(&call), (data == ours).then_some((class, index)));
+                }
+            }
+            let forged = trace(CallClass::Fork, index) & libc::SECCOMP_RET_DATA;
+            assert_eq!(classify(&stopped(abi, abi.number_bit | 0xb, 0, forged)), None, "no call of a rule");
+            let foreign = StoppedCall { arch: 0x1234, ..stopped(abi, abi.clone, 17, forged) };
+            assert_eq!(classify(&foreign), None);
+        }
     }
 }

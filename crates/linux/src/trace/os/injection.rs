@@ -3,6 +3,9 @@
 //! The task maps a page, the tracer writes the filter into it, the task installs the filter and unmaps the page. No
 //! function here waits: the caller passes each stop of the task.
 //!
+//! Another process that shares the task's memory could overwrite the filter before the kernel reads it. So the installed
+//! filter is read back where that is permitted, and the caller checks for such processes before.
+//!
 //! All signals are blocked meanwhile and stay pending, but for those that the calls themselves could cause.
 
 use std::mem;
@@ -45,13 +48,22 @@ impl From<Errno> for InjectionError {
     }
 }
 
+/// The reason why a filter is not in a process, after all calls.
+#[derive(Debug)]
+pub(crate) enum InstallError {
+    /// A call failed, for this reason.
+    Failed(String),
+    /// A filter is installed, and is not the one that was to be.
+    Overwritten,
+}
+
 /// The state of an injection after a stop.
 #[derive(Debug)]
 pub(crate) enum InjectionProgress {
     /// The task continues with the calls.
     Goes,
-    /// All calls are made, and the filter is installed or refused. Next is [`Injection::end`].
-    Done(Result<(), String>),
+    /// All calls are made, and the filter is installed or not. Next is [`Injection::end`].
+    Done(Result<(), InstallError>),
     /// The stop does not belong to the injection, which is over.
     Gone,
 }
@@ -80,7 +92,7 @@ pub(crate) struct Injection {
     /// Whether the task has entered the call.
     entered: bool,
     /// The result of the installation, while the page is unmapped.
-    installed: Result<(), String>,
+    installed: Result<(), InstallError>,
 }
 
 impl std::fmt::Debug for Injection {
@@ -135,7 +147,9 @@ impl Injection {
         match self.progress(signal, event) {
             Ok(progress) => progress,
             Err(InjectionError::Gone) => InjectionProgress::Gone,
-            Err(InjectionError::Refused(reason)) => InjectionProgress::Done(Err(reason)),
+            Err(InjectionError::Refused(reason)) => {
+                InjectionProgress::Done(Err(InstallError::Failed(reason)))
+            }
         }
     }
 
@@ -180,7 +194,7 @@ impl Injection {
                 self.call(InjectionStep::RenouncePrivileges { page }, libc::SYS_prctl, privileges)?;
             }
             InjectionStep::RenouncePrivileges { page } if failed => {
-                self.installed = Err(reason("renounce new privileges", result));
+                self.installed = Err(failed_to("renounce new privileges", result));
                 self.unmap(page)?;
             }
             InjectionStep::RenouncePrivileges { page } => {
@@ -188,16 +202,17 @@ impl Injection {
             }
             InjectionStep::Install { page } | InjectionStep::InstallAgain { page } => {
                 self.installed = match result {
+                    0 if self.is_overwritten() => Err(InstallError::Overwritten),
                     0 => Ok(()),
-                    other if other > 0 => {
-                        Err(format!("its thread {other} has a system call filter of its own"))
-                    }
-                    error => Err(reason("install the filter", error)),
+                    other if other > 0 => Err(InstallError::Failed(format!(
+                        "its thread {other} has a system call filter of its own"
+                    ))),
+                    error => Err(failed_to("install the filter", error)),
                 };
                 self.unmap(page)?;
             }
             InjectionStep::Unmap => {
-                let unmapped = if failed { Err(reason("unmap the page", result)) } else { Ok(()) };
+                let unmapped = if failed { Err(failed_to("unmap the page", result)) } else { Ok(()) };
                 return Ok(InjectionProgress::Done(mem::replace(&mut self.installed, Ok(())).and(unmapped)));
             }
         }
@@ -216,6 +231,17 @@ impl Injection {
             bytes.extend_from_slice(&instruction.k.to_le_bytes());
         }
         Ok(memory::write(self.tid, page, &bytes)?)
+    }
+
+    /// Whether the newest filter of the task differs from the one that was written into its memory. False where the
+    /// kernel shows no filter to this process.
+    fn is_overwritten(&self) -> bool {
+        let newest = StatusFile::read(self.tid).and_then(|status| status.filters());
+        let Some(newest) = newest.and_then(|count| (count as usize).checked_sub(1)) else { return false };
+        let ours = filter::program(self.interest);
+        let instruction = |it: &libc::sock_filter| (it.code, it.jt, it.jf, it.k);
+        ptrace::filter_program(self.tid, newest)
+            .is_ok_and(|program| !program.iter().map(instruction).eq(ours.iter().map(instruction)))
     }
 
     fn install(&mut self, step: InjectionStep) -> Result<(), InjectionError> {
@@ -256,6 +282,10 @@ impl Injection {
         let _ = ptrace::interrupt(self.tid);
         let _ = ptrace::cont(self.tid, 0);
     }
+}
+
+fn failed_to(what: &str, result: i64) -> InstallError {
+    InstallError::Failed(reason(what, result))
 }
 
 fn reason(what: &str, result: i64) -> String {

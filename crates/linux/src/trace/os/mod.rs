@@ -13,6 +13,7 @@ pub(crate) mod seize;
 pub(crate) mod signals;
 pub(crate) mod spawn;
 mod start_error;
+pub(crate) mod stopped_call;
 pub(crate) mod task;
 pub(crate) mod timer;
 pub(crate) mod wait;

@@ -12,6 +12,7 @@ pub(crate) const EVENT_STOP: c_int = 128;
 // requests that libc lacks
 const PTRACE_GETSIGMASK: c_uint = 0x420a;
 const PTRACE_SETSIGMASK: c_uint = 0x420b;
+const PTRACE_SECCOMP_GET_FILTER: c_uint = 0x420c;
 #[cfg(target_arch = "x86_64")]
 const PTRACE_GET_RSEQ_CONFIGURATION: c_uint = 0x420f;
 
@@ -88,11 +89,48 @@ pub(crate) fn rseq_address(tid: Tid) -> Option<u64> {
     Some(configuration[0]).filter(|address| *address != 0)
 }
 
-/// The child of a fork event, the data of a seccomp stop, or the former id at an exec event.
+/// The child of a fork event, or the former id at an exec event.
 pub(crate) fn event_message(tid: Tid) -> Result<u64, Errno> {
     let mut message: libc::c_ulong = 0;
     with_value(libc::PTRACE_GETEVENTMSG, tid, 0, &mut message)?;
     Ok(message)
+}
+
+/// `struct ptrace_syscall_info`, in its form for a seccomp stop.
+#[repr(C)]
+#[derive(Debug, Default)]
+pub(crate) struct CallInfo {
+    /// `PTRACE_SYSCALL_INFO_*`: the fields below hold for `PTRACE_SYSCALL_INFO_SECCOMP` only.
+    pub(crate) op: u8,
+    reserved: [u8; 3],
+    pub(crate) arch: u32,
+    instruction_pointer: u64,
+    stack_pointer: u64,
+    pub(crate) number: u64,
+    pub(crate) arguments: [u64; 6],
+    pub(crate) data: u32,
+    more: u32,
+}
+
+/// The system call in which a task is stopped (since Linux 5.3).
+pub(crate) fn call_info(tid: Tid) -> Result<CallInfo, Errno> {
+    let mut info = CallInfo::default();
+    with_value(libc::PTRACE_GET_SYSCALL_INFO, tid, mem::size_of::<CallInfo>(), &mut info)?;
+    Ok(info)
+}
+
+/// A seccomp filter of a stopped task, by its place in the order of installation.
+///
+/// # Errors
+/// `EACCES` without `CAP_SYS_ADMIN`, or if this process has a filter itself. `EIO` or `EINVAL` if the kernel lacks the request.
+pub(crate) fn filter_program(tid: Tid, index: usize) -> Result<Vec<libc::sock_filter>, Errno> {
+    // SAFETY: without a buffer, the kernel only returns the length.
+    let length = unsafe { ptrace(PTRACE_SECCOMP_GET_FILTER, tid, index, 0) }?;
+    let none = libc::sock_filter { code: 0, jt: 0, jf: 0, k: 0 };
+    let mut program = vec![none; length as usize];
+    // SAFETY: the buffer has room for the whole program. A filter never changes, and filters are only added.
+    unsafe { ptrace(PTRACE_SECCOMP_GET_FILTER, tid, index, program.as_mut_ptr() as usize) }?;
+    Ok(program)
 }
 
 /// The `si_code` of the signal at a signal-delivery stop, and its sender's pid where that code has one.

@@ -170,11 +170,13 @@ impl ForwardedSignals {
     }
 
     /// Waits until `done` returns a value. It is called once before the wait and after every signal, SIGCHLD too.
-    /// Meanwhile signals are forwarded with `pass`, as in [`ForwardedSignals::forward`].
+    /// Meanwhile signals are forwarded with `pass`, as in [`ForwardedSignals::forward`], and `noticed` is called for
+    /// every signal, those from the terminal too.
     pub(crate) fn forward_until<R>(
         &self,
         mut done: impl FnMut() -> Option<R>,
         pass: impl Fn(c_int, Tid),
+        mut noticed: impl FnMut(c_int),
     ) -> R {
         let mut set = self.0;
         // SAFETY: set is valid, and so is the signal's number.
@@ -188,10 +190,13 @@ impl ForwardedSignals {
             if let Some(result) = done() {
                 return result;
             }
-            if let Some((signal, sender)) = sent_signal(&set)
+            if let Some((signal, sender)) = waited_signal(&set)
                 && signal != libc::SIGCHLD
             {
-                pass(signal, sender);
+                if let Some(sender) = sender {
+                    pass(signal, sender);
+                }
+                noticed(signal);
             }
         }
     }
@@ -213,6 +218,14 @@ impl ForwardedSignals {
 ///
 /// `None` for a wake-up and for a signal from the kernel. Also for `EINTR`, which follows a stop of this process.
 fn sent_signal(set: &libc::sigset_t) -> Option<(c_int, Tid)> {
+    let (signal, sender) = waited_signal(set)?;
+    Some((signal, sender?))
+}
+
+/// Waits for one of these signals, and returns it with its sender; `None` in place of the kernel.
+///
+/// `None` for a wake-up, and for `EINTR`, which follows a stop of this process.
+fn waited_signal(set: &libc::sigset_t) -> Option<(c_int, Option<Tid>)> {
     // SAFETY: siginfo_t is plain data, for which zero is a valid value.
     let mut info: libc::siginfo_t = unsafe { mem::zeroed() };
     // SAFETY: set and info are valid.
@@ -220,5 +233,5 @@ fn sent_signal(set: &libc::sigset_t) -> Option<(c_int, Tid)> {
     let sent = matches!(info.si_code, libc::SI_USER | libc::SI_QUEUE | libc::SI_TKILL);
     // SAFETY: si_pid reads a union field that is plain data in every variant.
     let sender = Tid(unsafe { info.si_pid() });
-    (signal > 0 && signal != wakeup::signal() && sent).then_some((signal, sender))
+    (signal > 0 && signal != wakeup::signal()).then_some((signal, Some(sender).filter(|_| sent)))
 }

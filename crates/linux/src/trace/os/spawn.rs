@@ -14,7 +14,7 @@ use std::ptr;
 use libc::{c_char, c_int};
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
-use nix::unistd::pipe2;
+use nix::unistd::{getgroups, pipe2};
 use rustix::fs::Mode;
 use rustix::process::{self, Gid, Uid};
 use rustix::{stdio, thread};
@@ -26,6 +26,7 @@ use penfold_core::Tid;
 use super::filter::{self, TracedCalls};
 use super::start_error::StartError;
 use super::{errno, seize, task, wait};
+use crate::descriptor_limit;
 use crate::proc::{ResourceLimit, StatusFile, command_name};
 
 fn system(step: &'static str) -> impl Fn(Errno) -> StartError {
@@ -36,8 +37,12 @@ fn system(step: &'static str) -> impl Fn(Errno) -> StartError {
 #[derive(Debug)]
 pub(crate) struct ForkedChild {
     pub(crate) pid: Tid,
-    go: File,
-    failure: File,
+    /// Closed when the child may go on.
+    go: Option<File>,
+    /// Closed when its end is seen: a running command costs this process no descriptor.
+    failure: Option<File>,
+    /// The failed step and the errno, once they were read.
+    reported: Option<[u8; 8]>,
     program: String,
 }
 
@@ -48,7 +53,7 @@ struct ChildSetup<'a> {
     /// Whether `environment` becomes the child's `environ`, in which `PATH` is looked up.
     replaces_environment: bool,
     directory: Option<&'a CStr>,
-    user: Option<(Uid, Gid, Vec<Gid>)>,
+    user: Option<(Uid, Gid, Option<Vec<Gid>>)>,
     umask: Option<u32>,
     limits: &'a [ResourceLimit],
     nice: Option<i32>,
@@ -135,7 +140,8 @@ pub(crate) fn fork(command: &Command) -> Result<ForkedChild, StartError> {
         replaces_environment: command.environment.is_some(),
         directory: directory.first().map(CString::as_c_str),
         user: command.user.as_ref().map(|User { uid, gid, groups }| {
-            let groups = groups.iter().copied().map(Gid::from_raw_unchecked).collect();
+            let changed = !has_groups(groups);
+            let groups = changed.then(|| groups.iter().copied().map(Gid::from_raw_unchecked).collect());
             (Uid::from_raw_unchecked(*uid), Gid::from_raw_unchecked(*gid), groups)
         }),
         umask: command.umask,
@@ -153,7 +159,24 @@ pub(crate) fn fork(command: &Command) -> Result<ForkedChild, StartError> {
     if pid == 0 {
         prepared.run();
     }
-    Ok(ForkedChild { pid: Tid(pid), go: go.into(), failure: failure.into(), program })
+    Ok(ForkedChild {
+        pid: Tid(pid),
+        go: Some(go.into()),
+        failure: Some(failure.into()),
+        reported: None,
+        program,
+    })
+}
+
+/// Whether these are this process's own supplementary groups. Inside `unshare -r` no process may set any, not even
+/// those that it has.
+fn has_groups(groups: &[u32]) -> bool {
+    let sorted = |mut groups: Vec<u32>| {
+        groups.sort_unstable();
+        groups
+    };
+    let own = getgroups().map(|own| own.into_iter().map(nix::unistd::Gid::as_raw).collect());
+    own.is_ok_and(|own| sorted(own) == sorted(groups.to_vec()))
 }
 
 fn seize_error(pid: Tid, errno: Errno) -> StartError {
@@ -167,13 +190,27 @@ impl ForkedChild {
     /// Lets the child install a filter that stops these calls, or none, and execute the command.
     pub(crate) fn go(&mut self, filter: Option<TracedCalls>) {
         // fails only when the child was killed; its death reports that
-        let _ = self.go.write_all(&[filter.map_or(0, TracedCalls::bits)]);
+        if let Some(mut go) = self.go.take() {
+            let _ = go.write_all(&[filter.map_or(0, TracedCalls::bits)]);
+        }
+    }
+
+    /// Looks whether the child has executed its command, or has failed to. Either ends the use of the pipe.
+    pub(crate) fn look(&mut self) {
+        let Some(failure) = &mut self.failure else { return };
+        let mut message = [0_u8; 8];
+        match failure.read(&mut message) {
+            Err(_) => return,
+            // a write of this length is in the pipe as a whole or not at all
+            Ok(length) => self.reported = Some(message).filter(|_| length == 8),
+        }
+        self.failure = None;
     }
 
     /// The reason why the command never started, once the child is dead; `None` when it did start.
-    pub(crate) fn failure(&self) -> Option<StartError> {
-        let mut message = [0_u8; 8];
-        (&self.failure).read_exact(&mut message).ok()?;
+    pub(crate) fn failure(&mut self) -> Option<StartError> {
+        self.look();
+        let message = self.reported?;
         let stage = i32::from_ne_bytes(message[..4].try_into().expect("four bytes"));
         let errno = Errno::from_raw(i32::from_ne_bytes(message[4..].try_into().expect("four bytes")));
         Some(match SetupStage::ALL.into_iter().find(|one| *one as i32 == stage).unwrap_or(SetupStage::Exec) {
@@ -273,6 +310,7 @@ impl ChildSetup<'_> {
 
     /// Sets umask, nice value and limits with the rights of this process: before the user changes.
     fn set_limits(&self) -> Result<(), Errno> {
+        descriptor_limit::give_back();
         if let Some(mask) = self.umask {
             process::umask(Mode::from_bits_truncate(mask & 0o777));
         }
@@ -294,7 +332,9 @@ impl ChildSetup<'_> {
     /// child has no other.
     fn become_user(&self) -> Result<(), Errno> {
         let Some((uid, gid, groups)) = &self.user else { return Ok(()) };
-        thread::set_thread_groups(groups).map_err(errno)?;
+        if let Some(groups) = groups {
+            thread::set_thread_groups(groups).map_err(errno)?;
+        }
         thread::set_thread_res_gid(*gid, *gid, *gid).map_err(errno)?;
         thread::set_thread_res_uid(*uid, *uid, *uid).map_err(errno)
     }

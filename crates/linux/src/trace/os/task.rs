@@ -23,6 +23,13 @@ pub(crate) fn is_thread_of(tid: Tid, tgid: Tid) -> bool {
     tgkill(tgid, tid, 0).is_ok()
 }
 
+/// Whether two processes share their memory (`KCMP_VM`). False where that can't be found out.
+pub(crate) fn share_memory(one: Tid, other: Tid) -> bool {
+    const KCMP_VM: c_int = 1;
+    // SAFETY: takes numbers.
+    unsafe { libc::syscall(libc::SYS_kcmp, one.0, other.0, KCMP_VM, 0, 0) == 0 }
+}
+
 /// Makes this process a child subreaper: orphans of its descendants become its children.
 pub(crate) fn become_subreaper() -> Result<(), Errno> {
     prctl::set_child_subreaper(true)

@@ -2,6 +2,9 @@
 //!
 //! The tracer makes the call, and the task's own call is skipped. So the mask that was judged is the mask that takes
 //! effect, whatever other threads do to the memory that holds it.
+//!
+//! The memory of a program that is not dumpable can't be read without privilege. There the task makes the call itself.
+//! The tracer corrects its effect at the call's exit, before the program goes on.
 
 use std::sync::Arc;
 
@@ -12,7 +15,7 @@ use super::policy::Policy;
 use super::supervisor::Supervisor;
 use crate::proc::{StatusFile, in_own_pid_namespace};
 use crate::trace::os::arch::Registers;
-use crate::trace::os::{memory, sched};
+use crate::trace::os::{memory, ptrace, sched};
 
 impl<P: Policy> Supervisor<P> {
     pub(crate) fn on_affinity_call(&mut self, tid: Tid, abi: usize, policy: &mut P) {
@@ -22,12 +25,47 @@ impl<P: Policy> Supervisor<P> {
         match self.target(tid, pid) {
             // no task of the job, so no cgroup of the job restricts it
             None => self.resume(tid, 0, policy),
-            Some(target) => {
-                let result = read_mask(tid, length, address)
-                    .and_then(|mask| self.set_wanted_affinity(tid, target, mask, policy));
-                self.answer(tid, result.map(|()| 0), policy);
-            }
+            Some(target) => match read_mask(tid, length, address) {
+                Err(Errno::EPERM) => self.let_set_affinity(tid, target, policy),
+                mask => {
+                    let result = mask.and_then(|mask| self.set_wanted_affinity(tid, target, mask, policy));
+                    self.answer(tid, result.map(|()| 0), policy);
+                }
+            },
         }
+    }
+
+    /// Lets a task make the call with a mask that can't be read. The task stops again when the call returns.
+    fn let_set_affinity(&mut self, tid: Tid, target: Tid, policy: &mut P) {
+        let (Some(task), Ok(before)) = (self.tasks.get_mut(tid), sched::affinity(target)) else {
+            return self.answer(tid, Err(Errno::ESRCH), policy);
+        };
+        if self.closing || task.killed || task.detach {
+            return self.resume(tid, 0, policy);
+        }
+        task.in_affinity_call = Some(Box::new((target, before)));
+        // ESRCH: killed meanwhile
+        let _ = ptrace::cont_to_call(tid, 0);
+    }
+
+    /// Deals with the stop at the end of such a call. False for another stop.
+    pub(crate) fn affinity_set(&mut self, tid: Tid, policy: &mut P) -> bool {
+        let Some(call) = self.tasks.get_mut(tid).and_then(|task| task.in_affinity_call.take()) else {
+            return false;
+        };
+        let (target, before) = *call;
+        let Ok(registers) = Registers::read(tid) else { return true };
+        if registers.result() < 0 {
+            return true;
+        }
+        // the kernel has checked the caller's right to the target
+        let corrected = sched::affinity(target)
+            .and_then(|wanted| self.set_wanted_affinity(target, target, wanted, policy));
+        if let Err(errno) = corrected {
+            let _ = sched::set_affinity(target, &before);
+            let _ = registers.set_result(tid, -i64::from(errno as i32));
+        }
+        true
     }
 
     fn set_wanted_affinity(

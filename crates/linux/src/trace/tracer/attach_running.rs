@@ -1,6 +1,6 @@
 //! Adoption: the supervision of a process that runs already.
 //!
-//! The tracer seizes every thread, and is attached at birth to all that they make from then on. The kernel decides that
+//! The tracer seizes every thread that runs the program, and is attached at birth to all that they make from then on. The kernel decides that
 //! when a fork begins. A fork that is under way when its thread is seized makes a thread or child without the tracer,
 //! however late that child appears.
 //!
@@ -101,7 +101,7 @@ impl<P: Policy> Supervisor<P> {
                     Err(error) => return Some(Err(error)),
                     // the second of two requests waits for the first, and then finds the process adopted or not
                     Ok(tgid) if self.adoptions.contains(&tgid) => return None,
-                    Ok(tgid) if self.tasks.processes.contains_key(&tgid) => {
+                    Ok(tgid) if self.tasks.speaker(tgid).is_some() => {
                         return Some(Err(AdoptError::Known(tgid)));
                     }
                     Ok(tgid) => {
@@ -122,9 +122,10 @@ impl<P: Policy> Supervisor<P> {
                     });
                     match seized {
                         Ok(()) => {
+                            let parent = self.tasks.speaker(tgid).unwrap_or(tgid);
                             self.adopt_late_children(
                                 proc::children_of_process(tgid),
-                                adoption.of_children(tgid),
+                                adoption.of_children(parent),
                                 policy,
                             );
                             AdoptRequest::Settling { tgid, until: Instant::now() + FORK_TIME }
@@ -144,7 +145,7 @@ impl<P: Policy> Supervisor<P> {
                     return done.then_some(Ok(()));
                 }
                 AdoptRequest::Undoing { tgid, error, until } => {
-                    let gone = self.tasks.threads_of(*tgid).is_empty();
+                    let gone = self.tasks.speaker(*tgid).is_none();
                     return (gone || Instant::now() > *until).then(|| Err(error.clone()));
                 }
             };
@@ -154,11 +155,15 @@ impl<P: Policy> Supervisor<P> {
 
     /// Wants a filter for the process if the root limits forks.
     fn require_veto(&mut self, tgid: Tid, policy: &mut P) -> Result<(), AdoptError> {
-        let lineage = self.tasks.get(tgid).map(|task| task.lineage);
-        if lineage.is_none_or(|lineage| !lineage.vetoes()) && policy.needs_veto(&self.tasks, tgid) {
-            let injectable = inject::check_injectable(tgid, lineage.map_or(0, |lineage| lineage.filters));
+        let Some(thread) = self.tasks.speaker(tgid) else { return Ok(()) };
+        let lineage = self.tasks.get(thread).map(|task| task.lineage);
+        if lineage.is_none_or(|lineage| !lineage.vetoes()) && policy.needs_veto(&self.tasks, thread) {
+            let injectable =
+                inject::check_injectable(thread, lineage.map_or(0, |lineage| lineage.filters), |other| {
+                    self.tasks.contains(other)
+                });
             injectable.map_err(|reason| AdoptError::NoFilter { pid: tgid, reason })?;
-            self.tasks.want_filter(tgid, Capability::ForkVeto);
+            self.tasks.want_filter(thread, Capability::ForkVeto);
         }
         Ok(())
     }

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use libc::c_int;
 use penfold_core::Tid;
 
-use super::policy::{Fork, Policy};
+use super::policy::{Fork, Notice, Policy};
 use super::supervisor::{AtEnd, Supervisor};
 use super::table::{TaskEntry, TaskState};
 use super::unreported::UnreportedChild;
@@ -21,18 +21,24 @@ const REPORT_TIME: Duration = Duration::from_millis(1);
 impl<P: Policy> Supervisor<P> {
     /// Deals with a fork event: a task has made a child.
     pub(crate) fn on_fork(&mut self, parent: Tid, policy: &mut P) {
-        let charged = self.end_fork(parent);
+        let mut charged = self.end_fork(parent);
         let Ok(message) = ptrace::event_message(parent) else {
             // the parent was killed at this very stop: the child is resolved as one of a dead parent
             return self.cancel(parent, charged, policy);
         };
         let child = Tid(message as i32);
+        self.forget_reused(child, policy);
         if self.tasks.contains(child) {
             // the child was taken for an orphan before this report came
             self.cancel(parent, charged, policy);
             return self.resume(parent, 0, policy);
         }
         let seen = self.unreported.remove(&child);
+        let refused = !charged && self.is_unjudged(parent) && {
+            let judged = policy.may_fork(&mut self.tasks, parent, true);
+            charged = judged.is_ok();
+            judged.is_err()
+        };
         let Some(task) = self.tasks.get(parent) else { return };
         let (parent_tgid, cleared_flag) = (task.tgid, task.cleared_flag);
         let mut born = TaskEntry::new(parent_tgid, task.lineage);
@@ -42,7 +48,7 @@ impl<P: Policy> Supervisor<P> {
             born.wants = born.lineage.filter.take();
             born.lineage.filters = 0;
         }
-        born.killed = task.killed;
+        born.killed = task.killed || refused;
         born.wanted_cpus.clone_from(&task.wanted_cpus);
         born.traces_exec = task.traces_exec;
         born.cleared_flag = cleared_flag;
@@ -60,6 +66,9 @@ impl<P: Policy> Supervisor<P> {
             &mut self.tasks,
             Fork { parent, child, tgid, charged, parent_died: false, has_run: false },
         );
+        if refused {
+            policy.notice(Notice::UnjudgedKilled { parent, child });
+        }
         if tgid == parent_tgid {
             self.trace_exec(parent, true);
         }
@@ -70,6 +79,15 @@ impl<P: Policy> Supervisor<P> {
             None => {}
         }
         self.resume(parent, 0, policy);
+    }
+
+    /// Whether a fork of this task had to be judged before it began.
+    ///
+    /// A task with the filter makes no fork without a charge, unless another filter outranks this one. Such a birth is
+    /// charged late. If the limit refuses it, the child dies before its first instruction.
+    fn is_unjudged(&self, parent: Tid) -> bool {
+        // a fork that began before another thread installed the filter is reported after
+        self.tasks.get(parent).is_some_and(|task| task.lineage.vetoes() && !task.filtered_meanwhile)
     }
 
     /// Deals with the first stop of a child whose birth is known, before its first instruction.
@@ -151,6 +169,7 @@ impl<P: Policy> Supervisor<P> {
 
     fn adopt_orphan(&mut self, child: Tid, tgid: Tid, policy: &mut P) {
         let Some(seen) = self.unreported.remove(&child) else { return };
+        self.forget_reused(child, policy);
         // each of them was in at most one fork
         let orphan = self.killed.is_empty();
         let (parent, mut lineage) = self.killed.pop_front().unwrap_or((self.main, self.default_lineage));

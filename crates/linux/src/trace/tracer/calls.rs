@@ -9,7 +9,8 @@ use super::table::{PendingResume, TaskState};
 use crate::proc::command_name;
 use crate::trace::os::arch::Registers;
 use crate::trace::os::filter::{self, CallClass};
-use crate::trace::os::{ptrace, wait};
+use crate::trace::os::stopped_call::StoppedCall;
+use crate::trace::os::wait;
 
 impl<P: Policy> Supervisor<P> {
     /// Deals with a system call that a filter stopped.
@@ -23,8 +24,9 @@ impl<P: Policy> Supervisor<P> {
         }
         task.state = TaskState::Running;
         let ours = task.lineage.filter.is_some();
-        let Ok(data) = ptrace::event_message(tid) else { return };
-        match filter::decode(data).filter(|_| ours) {
+        // ESRCH: killed meanwhile
+        let Ok(call) = StoppedCall::read(tid) else { return };
+        match filter::classify(&call).filter(|_| ours) {
             Some((CallClass::Fork, _)) => self.on_fork_call(tid, None, policy),
             Some((CallClass::Untraced, abi)) => self.on_fork_call(tid, Some(abi), policy),
             Some((CallClass::Ptrace, _)) => self.on_ptrace_call(tid, policy),

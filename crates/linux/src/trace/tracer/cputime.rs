@@ -114,10 +114,13 @@ impl<T, C> TaskTable<T, C> {
     /// Charges a dead task before it is reaped.
     pub(crate) fn charge_dead(&mut self, tgid: Tid, tid: Tid, charge: &mut ChargeFn<'_, T>) {
         let Some(process) = self.processes.get(&tgid) else { return };
+        let speaks = |other: &Tid| self.get(*other).is_some_and(|task| !task.worker && !task.ended);
+        let others = || process.threads.iter().filter(|other| **other != tid);
+        let alone = process.threads.len() <= 2 && !others().any(speaks);
         if process.per_thread {
             self.charge_thread(tgid, tid, charge);
         }
-        if tid == tgid {
+        if tid == tgid || alone {
             // also the time that threads used after they were last read, so that the sum is exact
             self.charge_rest(tgid, charge);
         }
@@ -148,8 +151,10 @@ impl<T, C> TaskTable<T, C> {
             process.cpu = cpu;
         }
         if step.total() > 0 {
-            let data = self.entries.get(&tgid).map(|task| &task.data);
-            charge(tgid, data, process.cpu, step);
+            let cpu = process.cpu;
+            let named = self.speaker(tgid).unwrap_or(tgid);
+            let data = self.entries.get(&named).map(|task| &task.data);
+            charge(named, data, cpu, step);
         }
     }
 }

@@ -26,6 +26,7 @@ impl<P: Policy> Supervisor<P> {
         self.fork_is_over(tid, policy);
         self.forget_waiting(tid);
         self.abandon_injection(tid, policy);
+        self.drop_last_workers(tid, tgid, policy);
         self.charge_dead(tgid, tid, policy);
         policy.exited(&mut self.tasks, tid, tid == tgid);
         self.tasks.remove(tid);

@@ -13,7 +13,7 @@ use penfold_core::Tid;
 use super::policy::Policy;
 use super::requests::Gone;
 use super::supervisor::{AtEnd, Supervisor};
-use super::table::{PendingResume, TaskState};
+use super::table::{PendingResume, TaskEntry, TaskState};
 use crate::trace::os::{ptrace, task};
 
 /// The time that tasks get to stop. A task that waits for its vfork child or for a dead server stops when that is over.
@@ -71,7 +71,7 @@ impl<P: Policy> Supervisor<P> {
         let tgid = detaching.tgid;
         let Some(until) = detaching.until else {
             let threads = self.tasks.threads_of(tgid);
-            if threads.is_empty() {
+            if self.tasks.speaker(tgid).is_none() {
                 return Some(Err(DetachError::Unknown(tgid)));
             }
             let mut tasks = threads.iter().filter_map(|tid| self.tasks.get(*tid));
@@ -80,9 +80,10 @@ impl<P: Policy> Supervisor<P> {
             }
             self.begin_detach_process(tgid, policy);
             detaching.until = Some(Instant::now() + STOP_TIME);
-            return self.tasks.threads_of(tgid).is_empty().then_some(Ok(()));
+            return self.tasks.speaker(tgid).is_none().then_some(Ok(()));
         };
-        if self.tasks.threads_of(tgid).is_empty() {
+        // a leader that has ended stays until its last thread has
+        if self.tasks.speaker(tgid).is_none() {
             return Some(Ok(()));
         }
         (Instant::now() > until).then_some(Err(DetachError::Waits(tgid)))
@@ -117,7 +118,8 @@ impl<P: Policy> Supervisor<P> {
 
     /// Whether every task is gone, or the time for an end that began at `began` is over.
     pub(crate) fn has_ended(&mut self, began: Instant) -> bool {
-        let gone = self.tasks.entries.is_empty() && self.unreported.is_empty();
+        let left = |task: &TaskEntry<P::Task>| task.ended && task.lineage.adopted;
+        let gone = self.tasks.entries.values().all(left) && self.unreported.is_empty();
         self.over = gone || began.elapsed() > STOP_TIME;
         self.over
     }
@@ -126,6 +128,11 @@ impl<P: Policy> Supervisor<P> {
         let Some(task) = self.tasks.get_mut(tid) else { return };
         task.detach = true;
         task.freeze = false;
+        if task.worker {
+            // not traced, so nothing ends but its membership
+            policy.detached(&mut self.tasks, tid);
+            return self.tasks.remove(tid);
+        }
         match task.state {
             // the first stop is still to come
             TaskState::New | TaskState::Unreleased => {}
@@ -145,6 +152,7 @@ impl<P: Policy> Supervisor<P> {
         let Some(task) = self.tasks.get_mut(tid) else { return };
         task.state = TaskState::Running;
         let tgid = task.tgid;
+        self.drop_last_workers(tid, tgid, policy);
         self.charge_dead(tgid, tid, policy);
         // ESRCH: killed meanwhile, so its death is reported
         if ptrace::detach(tid, signal).is_ok() {

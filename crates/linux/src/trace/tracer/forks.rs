@@ -46,6 +46,8 @@ impl<P: Policy> Supervisor<P> {
         if killed {
             return Err(ForkRefusal::Final(Errno::EAGAIN));
         }
+        // a worker that has ended must not refuse a fork
+        self.look_at_workers(certain, policy);
         policy.may_fork(&mut self.tasks, tid, certain)
     }
 

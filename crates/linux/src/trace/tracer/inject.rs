@@ -25,7 +25,7 @@ use super::table::TaskState;
 use crate::proc::{self, SeccompMode, StatusFile};
 use crate::trace::os::arch::Injector;
 use crate::trace::os::filter::TracedCalls;
-use crate::trace::os::injection::{Injection, InjectionError, InjectionProgress};
+use crate::trace::os::injection::{Injection, InjectionError, InjectionProgress, InstallError};
 use crate::trace::os::{task, wait};
 
 /// The time that a task gets to make the calls before its process goes on without the filter.
@@ -34,8 +34,9 @@ const PATIENCE: Duration = Duration::from_secs(2);
 /// Whether a filter can be put into a task; otherwise the reason why not. The facts may change until the installation,
 /// which then fails with [`Notice::FilterFailed`].
 ///
-/// `ours` is the number of filters of this crate that the task has. Each of them permits the calls.
-pub(crate) fn check_injectable(task: Tid, ours: u32) -> Result<(), String> {
+/// `ours` is the number of filters of this crate that the task has. Each of them permits the calls. `is_member` tells
+/// the tasks of this supervisor.
+pub(crate) fn check_injectable(task: Tid, ours: u32, is_member: impl Fn(Tid) -> bool) -> Result<(), String> {
     if !Injector::EXISTS {
         return Err("not on this processor architecture".to_owned());
     }
@@ -50,6 +51,12 @@ pub(crate) fn check_injectable(task: Tid, ours: u32) -> Result<(), String> {
             return Err("it has a system call filter of its own, which may forbid the calls".to_owned());
         }
     }
+    if let Some(other) = outsider_with_its_memory(task, is_member) {
+        let name = proc::command_name(other);
+        return Err(format!(
+            "process {other} ({name}) shares its memory and is not supervised; attach that one too"
+        ));
+    }
     let mut header = [0; 20];
     match proc::read_program_start(task, &mut header) {
         Ok(()) if Injector::understands(&header) => Ok(()),
@@ -58,6 +65,27 @@ pub(crate) fn check_injectable(task: Tid, ours: u32) -> Result<(), String> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         Err(error) => Err(format!("the program that it runs can't be read: {error}")),
     }
+}
+
+/// A process that shares the memory of a task's process and is not supervised: it could overwrite the filter before the
+/// kernel reads it.
+///
+/// A task that waits for its vfork child goes on only when the child shares its memory no more.
+fn outsider_with_its_memory(task: Tid, is_member: impl Fn(Tid) -> bool) -> Option<Tid> {
+    let group = StatusFile::read(task)?.group()?;
+    let waits_for_child = proc::state(task) == Some('D');
+    let is_vfork_child = |other: Tid| {
+        waits_for_child && StatusFile::read(other).and_then(|status| status.parent()) == Some(group)
+    };
+    // two tasks without memory are equal too, such as a dying one and a kernel thread
+    let has_memory = |other: Tid| StatusFile::read(other).is_some_and(|status| status.has_memory());
+    proc::processes().into_iter().find(|&other| {
+        other != group
+            && !is_member(other)
+            && task::share_memory(task, other)
+            && has_memory(other)
+            && !is_vfork_child(other)
+    })
 }
 
 /// The number of filters that a task has beyond those of this process. `None` when it is gone, and before Linux 5.9,
@@ -129,12 +157,26 @@ impl<P: Policy> Supervisor<P> {
         }
         self.end_injection(tgid);
         match installed {
-            Err(reason) => self.filter_failed(tgid, reason, policy),
+            Err(InstallError::Failed(reason)) => self.filter_failed(tgid, reason, policy),
+            Err(InstallError::Overwritten) => self.kill_overwriter(tgid, policy),
             // also an installation that was given up meanwhile
             Ok(()) => self.note_filter(tid, tgid, interest),
         }
         self.resume_waiting(tgid, policy);
         true
+    }
+
+    /// Kills a process whose filter was overwritten in its memory: no limit could hold it or its children.
+    fn kill_overwriter(&mut self, tgid: Tid, policy: &mut P) {
+        let reason = "another process wrote over the filter in its memory, so the process was killed";
+        self.filter_failed(tgid, reason.to_owned(), policy);
+        for tid in self.tasks.threads_of(tgid).to_vec() {
+            if let Some(task) = self.tasks.get_mut(tid) {
+                task.killed = true;
+            }
+        }
+        // ESRCH: it is dead
+        let _ = task::kill(tgid, libc::SIGKILL);
     }
 
     /// Ends the installation of a task that goes, if it makes one: another thread takes its turn.

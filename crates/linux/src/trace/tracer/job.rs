@@ -77,7 +77,7 @@ impl<P: Policy> Job<P> {
         supervisor.stays = false;
         supervisor.follow_stops = options.follow_stops;
         Self::spawn(supervisor, policy, move |supervisor, policy| {
-            let (main, lineage) = supervisor.spawn(&command, JobOptions::new(options))?;
+            let (main, lineage) = supervisor.spawn(&command, JobOptions::new(options), policy)?;
             supervisor.main = main;
             supervisor.default_lineage = lineage;
             match policy.started(&mut supervisor.tasks, main) {
@@ -198,20 +198,19 @@ impl<P: Policy> Job<P> {
 
 /// Supervises until no task is left, or until the end is requested.
 fn run<P: Policy>(shared: &SharedTracer<P>) {
-    let mut waiting: Vec<TracerRequest<P>> = Vec::new();
+    let mut begun: Vec<TracerRequest<P>> = Vec::new();
     let mut found = WaitResult::Nothing;
     loop {
-        let next = {
-            let mut state = shared.lock();
-            let TracerState { supervisor, policy } = state.as_mut().expect("only this thread ends it");
+        let (next, left_over) = shared.turn(|TracerState { supervisor, policy }| {
             supervisor.on_found(found, policy);
-            waiting.extend(shared.take_requests());
-            waiting.retain_mut(|request| !request(supervisor, policy));
+            let left_over = shared.serve_requests(&mut begun, supervisor, policy);
             supervisor.end_turn(policy);
-            supervisor.next(found)
-        };
+            (supervisor.next(found), left_over)
+        });
         let block = match next {
             NextWait::End => return,
+            // without a task there is nothing to look for, and with requests nothing to wait for
+            NextWait::WaitForWakeup | NextWait::Wait if left_over => false,
             NextWait::WaitForWakeup => {
                 wakeup::sleep_until_woken();
                 found = WaitResult::Nothing;

@@ -43,7 +43,7 @@ impl<P: Policy> Supervisor<P> {
         policy: &mut P,
         place: impl FnOnce(&mut P, &mut super::TableOf<P>, Tid) -> Result<(), E>,
     ) -> Result<LaunchRequest<E>, StartError> {
-        let (main, lineage) = self.spawn(command, options)?;
+        let (main, lineage) = self.spawn(command, options, policy)?;
         if let Err(error) = place(policy, &mut self.tasks, main) {
             self.jobs.remove(&lineage.job);
             if let Some(task) = self.tasks.get_mut(main) {
@@ -76,6 +76,7 @@ impl<P: Policy> Supervisor<P> {
         &mut self,
         command: &Command,
         options: JobOptions,
+        policy: &mut P,
     ) -> Result<(Tid, Lineage), StartError> {
         let JobOptions { options, leave_running, ended } = options;
         let interest =
@@ -88,8 +89,11 @@ impl<P: Policy> Supervisor<P> {
             filters: 1,
             adopted: false,
         };
+        // no event reports an exec, so the pipes of the commands before are looked at here
+        self.jobs.values_mut().for_each(|job| job.launched.look());
         let launched = spawn::launch(command, ptrace_options(lineage))?;
         let main = launched.pid;
+        self.forget_reused(main, policy);
         let task = TaskEntry { state: TaskState::Unreleased, ..TaskEntry::new(main, lineage) };
         self.tasks.insert(main, task, 0);
         self.jobs.insert(lineage.job, JobRecord { main, launched, leave_running, ended, end: None });

@@ -16,6 +16,8 @@ pub(crate) mod inject;
 pub(crate) mod job;
 pub(crate) mod job_record;
 mod jobs;
+mod known_workers;
+mod number_map;
 pub(crate) mod policy;
 pub(crate) mod requests;
 mod seizing;
@@ -26,6 +28,7 @@ pub(crate) mod supervisor;
 pub(crate) mod table;
 mod tasks;
 mod unreported;
+pub(crate) mod workers;
 
 pub use adopt_error::AdoptError;
 pub use detach::DetachError;

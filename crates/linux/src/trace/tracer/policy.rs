@@ -57,6 +57,14 @@ pub enum Notice {
         /// The task that called clone.
         task: Tid,
     },
+    /// A limit refused a child that was born without a check, because another filter outranks this crate's. The child
+    /// was killed before its first instruction.
+    UnjudgedKilled {
+        /// The task that made the child.
+        parent: Tid,
+        /// The child.
+        child: Tid,
+    },
     /// A process did not get the system call filter that a rule needs. The rule is not kept for it, nor for its
     /// descendants.
     FilterFailed {
@@ -112,6 +120,12 @@ pub trait Policy: Sized + Send + 'static {
     /// `task` died; its zombie and its entry still exist. `last_of_group` when its process is gone with it.
     fn exited(&mut self, tasks: &mut TableOf<Self>, task: Tid, last_of_group: bool) {
         let _ = (tasks, task, last_of_group);
+    }
+
+    /// The leader `tgid` has ended before the other threads of its process: it is a member of nothing any more.
+    /// [`Policy::exited`] is called at its death, which is that of the process.
+    fn leader_ended(&mut self, tasks: &mut TableOf<Self>, tgid: Tid) {
+        let _ = (tasks, tgid);
     }
 
     /// A task of the process `tgid` that ran already has been adopted: place it. Until it gets a filter, no method is

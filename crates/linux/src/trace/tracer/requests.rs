@@ -8,10 +8,14 @@
 //! sent often, since a tracer that has just served another request is likely to be there, and then every millisecond.
 //!
 //! A request that has to wait for a task is polled at every turn of the tracer, which meanwhile does everything else.
+//!
+//! Neither side can keep the other from its work. A requesting thread that finds the tracer waiting for the lock lets it
+//! in first, once. So an event waits for one request at most. A turn of the tracer begins queued requests only for a
+//! short time ([`TURN_TIME`]); those left over come in the next turn, after the next event.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, mpsc};
 use std::time::{Duration, Instant};
 use std::{hint, mem, thread};
 
@@ -21,12 +25,16 @@ use crate::trace::os::{task, wakeup};
 
 const RESEND: Duration = Duration::from_millis(1);
 const RESEND_AT_FIRST: Duration = Duration::from_micros(50);
+/// The time after which a turn of the tracer begins no further request. One is begun in any case.
+const TURN_TIME: Duration = Duration::from_millis(1);
 /// The time of a wait without sleep, about the length of a short request itself.
 const SPIN: Duration = Duration::from_micros(15);
 const SPINS: u32 = 2;
 /// The number of calls that do not spin after a longer wait. The tracer is busy then or waits for a CPU, and spinning
 /// only takes that from it.
 const CALLS_WITHOUT_SPIN: u32 = 32;
+/// The longest wait for the tracer's turn.
+const LONGEST_TURN: Duration = Duration::from_millis(100);
 /// The time that a request for exact counters waits for forks in flight.
 const SETTLE_TIME: Duration = Duration::from_secs(1);
 /// The time that other forks wait for such a request, and the time between two such waits.
@@ -56,6 +64,11 @@ pub(crate) struct TracerState<P: Policy> {
 /// The shared state behind its lock, which is `None` when the job has ended, and the queue to the tracer thread.
 pub(crate) struct SharedTracer<P: Policy> {
     state: Mutex<Option<TracerState<P>>>,
+    /// Whether the tracer thread waits for the lock, to deal with an event.
+    tracer_waits: AtomicBool,
+    /// The number of threads that let the tracer in first, and how it calls them afterwards.
+    waiting_for_tracer: AtomicU32,
+    tracer_was_in: Condvar,
     requests: Mutex<Option<VecDeque<TracerRequest<P>>>>,
     has_requests: AtomicBool,
     tracer: AtomicI32,
@@ -67,6 +80,9 @@ impl<P: Policy> SharedTracer<P> {
     pub(crate) fn new(supervisor: Supervisor<P>, policy: P) -> Arc<Self> {
         Arc::new(Self {
             state: Mutex::new(Some(TracerState { supervisor, policy })),
+            tracer_waits: AtomicBool::new(false),
+            waiting_for_tracer: AtomicU32::new(0),
+            tracer_was_in: Condvar::new(),
             requests: Mutex::new(Some(VecDeque::new())),
             has_requests: AtomicBool::new(false),
             tracer: AtomicI32::new(0),
@@ -79,19 +95,70 @@ impl<P: Policy> SharedTracer<P> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Runs one turn of the tracer thread under the lock, which it gets before requests that come from now on.
+    pub(crate) fn turn<R>(&self, turn: impl FnOnce(&mut TracerState<P>) -> R) -> R {
+        self.tracer_waits.store(true, Ordering::SeqCst);
+        let mut guard = self.lock();
+        self.tracer_waits.store(false, Ordering::SeqCst);
+        let result = turn(guard.as_mut().expect("only the tracer thread ends it"));
+        drop(guard);
+        if self.waiting_for_tracer.load(Ordering::SeqCst) > 0 {
+            self.tracer_was_in.notify_all();
+        }
+        result
+    }
+
+    /// Locks the state for a request. A tracer that waits for the lock gets it first, but only once: it may have so many
+    /// events that it always waits.
+    fn lock_for_request(&self) -> MutexGuard<'_, Option<TracerState<P>>> {
+        let guard = self.lock();
+        if !self.tracer_waits.load(Ordering::SeqCst) {
+            return guard;
+        }
+        // The tracer looks at this number after it has had the lock, which this thread still holds: the call can't be
+        // missed. The wait has an end in case that the tracer thread panics.
+        self.waiting_for_tracer.fetch_add(1, Ordering::SeqCst);
+        let waited = self.tracer_was_in.wait_timeout(guard, LONGEST_TURN);
+        self.waiting_for_tracer.fetch_sub(1, Ordering::SeqCst);
+        waited.unwrap_or_else(PoisonError::into_inner).0
+    }
+
     /// Makes the calling thread the one to wake.
     pub(crate) fn set_tracer_thread(&self) {
         self.tracer.store(task::gettid().0, Ordering::Release);
     }
 
-    /// Takes all queued requests.
-    pub(crate) fn take_requests(&self) -> VecDeque<TracerRequest<P>> {
-        if !self.has_requests.load(Ordering::Acquire) {
-            return VecDeque::new();
+    /// Serves requests in one turn of the tracer: polls those that have begun, then begins queued ones until the time of
+    /// the turn is over. Returns whether some are left over.
+    pub(crate) fn serve_requests(
+        &self,
+        begun: &mut Vec<TracerRequest<P>>,
+        supervisor: &mut Supervisor<P>,
+        policy: &mut P,
+    ) -> bool {
+        begun.retain_mut(|request| !request(supervisor, policy));
+        let began = Instant::now();
+        while let Some(mut request) = self.take_request() {
+            if !request(supervisor, policy) {
+                begun.push(request);
+            }
+            if began.elapsed() > TURN_TIME {
+                return self.has_requests.load(Ordering::Acquire);
+            }
         }
-        self.has_requests.store(false, Ordering::Release);
+        false
+    }
+
+    /// Takes the oldest queued request.
+    fn take_request(&self) -> Option<TracerRequest<P>> {
+        if !self.has_requests.load(Ordering::Acquire) {
+            return None;
+        }
         let mut requests = self.requests.lock().unwrap_or_else(PoisonError::into_inner);
-        requests.as_mut().map(mem::take).unwrap_or_default()
+        let queue = requests.as_mut()?;
+        let request = queue.pop_front();
+        self.has_requests.store(!queue.is_empty(), Ordering::Release);
+        request
     }
 
     /// Drops all queued requests. Every later one fails at once.
@@ -146,7 +213,7 @@ impl<P: Policy> Handle<P> {
     /// # Errors
     /// [`Gone`] when the job has ended; then the request has not run.
     pub fn with<R>(&self, request: impl FnOnce(&mut Supervisor<P>, &mut P) -> R) -> Result<R, Gone> {
-        self.finish(self.shared.lock(), request)
+        self.finish(self.shared.lock_for_request(), request)
     }
 
     /// Runs `request` as [`Handle::with`], with every fork settled that was in flight. Forks that begin meanwhile wait,
@@ -157,7 +224,7 @@ impl<P: Policy> Handle<P> {
     pub fn with_exact<R>(&self, request: impl FnOnce(&mut Supervisor<P>, &mut P) -> R) -> Result<R, Gone> {
         let deadline = Instant::now() + SETTLE_TIME;
         loop {
-            let mut guard = self.shared.lock();
+            let mut guard = self.shared.lock_for_request();
             let state = guard.as_mut().ok_or(Gone)?;
             if state.supervisor.in_flight.is_empty() || Instant::now() > deadline {
                 return self.finish(guard, request);
@@ -196,6 +263,7 @@ impl<P: Policy> Handle<P> {
         request: impl FnOnce(&mut Supervisor<P>, &mut P) -> R,
     ) -> Result<R, Gone> {
         let TracerState { supervisor, policy } = guard.as_mut().ok_or(Gone)?;
+        supervisor.look_around(policy);
         let result = request(supervisor, policy);
         policy.batch_done();
         let deferred = !supervisor.tasks.deferred.is_empty();

@@ -68,7 +68,8 @@ impl<P: Policy> Supervisor<P> {
             }
             // the list can leave a thread out while another one ends
             if !new && proc::thread_count(tgid) == Some(threads.len() as u64) {
-                return Some(Ok(()));
+                let none = self.tasks.speaker(tgid).is_none();
+                return Some(if none { Err(AdoptError::NoProcess(tgid)) } else { Ok(()) });
             }
         }
         None
@@ -133,6 +134,15 @@ impl<P: Policy> Supervisor<P> {
         if tracer_of(tid) == Some(task::gettid()) {
             return Ok(SeizeResult::Old);
         }
+        let known = self.tasks.get(tid).map(|task| (task.tgid, task.worker));
+        if known == Some((tgid, true)) {
+            return Ok(SeizeResult::Old);
+        }
+        self.forget_reused(tid, policy);
+        if known.is_none_or(|(_, worker)| worker) && proc::is_worker(tgid, tid) {
+            self.add_worker(tid, tgid, policy);
+            return Ok(SeizeResult::Old);
+        }
         let mut lineage = Lineage::adopted(false);
         // the tick ends the wait for an exec
         self.tick(true);
@@ -150,7 +160,7 @@ impl<P: Policy> Supervisor<P> {
             return Ok(SeizeResult::New);
         }
         // a thread that is seized later than its leader has the leader's filters of the time between
-        let family = self.tasks.get(parent.unwrap_or(tgid));
+        let family = parent.or_else(|| self.tasks.speaker(tgid)).and_then(|tid| self.tasks.get(tid));
         let mut wants = family.and_then(|parent| parent.wants);
         let filters = family.map_or(1, |parent| parent.lineage.filters.max(1));
         let inherited = family.and_then(|parent| parent.lineage.filter);
@@ -165,16 +175,15 @@ impl<P: Policy> Supervisor<P> {
         let mut task = TaskEntry::new(tgid, lineage);
         task.state = TaskState::Running;
         task.traces_exec = true;
-        task.worker = proc::is_worker(tid);
         task.wanted_cpus = sched::affinity(tid).ok().map(Arc::new);
-        task.wants = wants.filter(|_| !task.worker);
+        task.wants = wants;
         let began = seizure.adoption.began;
-        task.adopting = (!task.worker && !waits_outside_fork(tgid, tid)).then_some(began);
+        task.adopting = (!waits_outside_fork(tgid, tid)).then_some(began);
         if task.adopting.is_some() || task.wants.is_some() {
             let _ = ptrace::interrupt(tid);
         }
         self.tasks.insert(tid, task, 0);
-        if tid == tgid {
+        if self.tasks.speaker(tgid) == Some(tid) {
             self.tasks.skip_charges(tgid);
         }
         match parent {
@@ -229,8 +238,12 @@ fn waits_outside_fork(tgid: Tid, tid: Tid) -> bool {
 /// Whether a thread is on its way out.
 ///
 /// # Errors
-/// `NoProcess` for a leader that is: no later stop would report the process.
+/// `NoProcess` for a leader that is, without a living thread: no later stop would report the process.
 fn is_dying(tgid: Tid, tid: Tid) -> Result<bool, AdoptError> {
-    let dying = proc::state(tid).is_none_or(|state| matches!(state, 'Z' | 'X'));
-    if dying && tid == tgid { Err(AdoptError::NoProcess(tgid)) } else { Ok(dying) }
+    let dying = |tid| proc::state(tid).is_none_or(|state| matches!(state, 'Z' | 'X'));
+    let threads = || proc::threads_of(tgid).unwrap_or_default();
+    if dying(tid) && tid == tgid && threads().into_iter().all(dying) {
+        return Err(AdoptError::NoProcess(tgid));
+    }
+    Ok(dying(tid))
 }

@@ -16,6 +16,11 @@ impl<P: Policy> Supervisor<P> {
             if event == ptrace::EVENT_STOP {
                 return self.on_unreported_stop(tid, signal);
             }
+            let former = ptrace::event_message(tid).map(|message| Tid(message as i32));
+            if event == libc::PTRACE_EVENT_EXEC && former.is_ok_and(|former| self.tasks.contains(former)) {
+                // a thread of a process whose leader had ended before the adoption
+                return self.on_exec(tid, policy);
+            }
             // an unknown task can only be at its first stop; other stops never belonged to this tracer
             let _ = ptrace::cont(tid, signal);
             return;
@@ -123,7 +128,7 @@ impl<P: Policy> Supervisor<P> {
     /// Deals with a signal that is about to be delivered.
     fn on_signal(&mut self, tid: Tid, signal: c_int, policy: &mut P) {
         self.fork_is_over(tid, policy);
-        if signal == libc::SIGTRAP && self.socket_made(tid, policy) {
+        if signal == libc::SIGTRAP && (self.socket_made(tid, policy) || self.affinity_set(tid, policy)) {
             return self.resume(tid, 0, policy);
         }
         let stops = matches!(signal, libc::SIGSTOP | libc::SIGTSTP | libc::SIGTTIN | libc::SIGTTOU);
@@ -166,12 +171,15 @@ impl<P: Policy> Supervisor<P> {
             // a fork that was in flight under the former number is over too
             self.fork_is_over(former, policy);
             self.abandon_injection(tgid, policy);
-            policy.exited(&mut self.tasks, tgid, false);
+            if self.tasks.contains(tgid) {
+                policy.exited(&mut self.tasks, tgid, false);
+            }
             self.forget_waiting(tgid);
             self.forget_waiting(former);
             self.tasks.rename(former, tgid);
             policy.renamed(&mut self.tasks, former, tgid);
         }
+        self.drop_workers(tgid, policy);
         self.trace_exec(tgid, false);
         self.resume(tgid, 0, policy);
     }

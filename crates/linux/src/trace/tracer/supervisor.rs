@@ -222,6 +222,7 @@ impl<P: Policy> Supervisor<P> {
     /// Ends a turn, after its requests: deadlines, deferred actions, forks that had to wait.
     pub(crate) fn end_turn(&mut self, policy: &mut P) {
         self.resume_seizures(policy);
+        self.look_again(policy);
         self.give_up_injections(policy);
         self.resume_paused(policy);
         self.do_deferred(policy);
@@ -235,8 +236,12 @@ impl<P: Policy> Supervisor<P> {
 
     /// Turns periodic wake-ups on or off. With them, each wait without an event is given up in time.
     pub(crate) fn tick(&mut self, on: bool) {
+        self.wake_every(on.then_some(TICK));
+    }
+
+    fn wake_every(&mut self, period: Option<Duration>) {
         if let Some(timer) = &mut self.timer {
-            timer.every(on.then_some(TICK));
+            timer.every(period);
         }
     }
 
@@ -255,7 +260,7 @@ impl<P: Policy> Supervisor<P> {
         }
         let has_deadline =
             !self.unreported.is_empty() || !self.seizures.is_empty() || !self.injected.is_empty();
-        self.tick(has_deadline);
+        self.wake_every(if has_deadline { Some(TICK) } else { self.tasks.workers.period() });
         NextWait::Wait
     }
 
@@ -297,6 +302,7 @@ impl<P: Policy> Supervisor<P> {
     }
 
     pub(crate) fn dispatch(&mut self, report: WaitReport, policy: &mut P) {
+        self.forget_reused(report.tid, policy);
         if report.code == libc::CLD_TRAPPED {
             self.on_stop(report.tid, report.status & 0xff, report.status >> 8, policy);
         } else {

@@ -1,48 +1,17 @@
 //! The one table of tasks: an entry holds all facts of its task, the policy's part too.
 
-use std::collections::{HashMap, HashSet};
-use std::hash::{BuildHasherDefault, Hasher};
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Instant;
 
 use libc::c_int;
-use penfold_core::{CssSetId, Tid, host::IndexSet};
+use penfold_core::{Tid, host::IndexSet};
 
+use super::known_workers::KnownWorkers;
 use crate::trace::os::filter::TracedCalls;
 use crate::trace::os::injection::Injection;
 
-/// A hash for numbers of tasks and css_sets, which are small and dense: one multiplication spreads them well enough.
-/// Stops are too frequent for a hash that withstands chosen keys.
-#[derive(Default)]
-pub(crate) struct NumberHasher(u64);
-
-impl Hasher for NumberHasher {
-    fn finish(&self) -> u64 {
-        self.0
-    }
-
-    fn write(&mut self, bytes: &[u8]) {
-        for byte in bytes {
-            self.write_i32(i32::from(*byte));
-        }
-    }
-
-    fn write_i32(&mut self, number: i32) {
-        self.write_u64(u64::from(number as u32));
-    }
-
-    fn write_u32(&mut self, number: u32) {
-        self.write_u64(u64::from(number));
-    }
-
-    fn write_u64(&mut self, number: u64) {
-        self.0 = (self.0 ^ number).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(26);
-    }
-}
-
-pub(crate) type TidMap<V> = HashMap<Tid, V, BuildHasherDefault<NumberHasher>>;
-pub(crate) type TidSet = HashSet<Tid, BuildHasherDefault<NumberHasher>>;
-pub(crate) type CssSetMap<V> = HashMap<CssSetId, V, BuildHasherDefault<NumberHasher>>;
+pub(crate) use super::number_map::{CssSetMap, TidMap, TidSet};
 
 /// The number of a job: a command launched by a supervisor, with its descendants. Counted from 1.
 pub type JobId = i32;
@@ -124,14 +93,18 @@ pub(crate) struct TaskEntry<T> {
     pub(crate) detach: bool,
     /// Whether it is frozen, or on its way there.
     pub(crate) freeze: bool,
-    /// Whether it never runs its program: it is never made to do anything, and no request waits for it.
+    /// Whether it never runs its program. It is not traced: see [`workers`](super::workers).
     pub(crate) worker: bool,
+    /// Whether it is a leader that has ended before other threads of its process. Its death is reported with the last.
+    pub(crate) ended: bool,
     /// Whether a fork was charged and has not been seen to succeed or fail.
     pub(crate) in_flight: bool,
     /// `CLONE_UNTRACED` was cleared in the argument register of this [`Abi`](crate::trace::os::arch::Abi).
     pub(crate) cleared_flag: Option<usize>,
     /// Whether it is in socket(2), to be stopped at the exit.
     pub(crate) in_socket: bool,
+    /// The target of a `sched_setaffinity` that it is in, to be stopped at the exit, and the target's CPUs before.
+    pub(crate) in_affinity_call: Option<Box<(Tid, IndexSet)>>,
     /// Whether it stops at exec.
     pub(crate) traces_exec: bool,
     /// The calls of a filter that it has to get before it runs another instruction of its program.
@@ -164,9 +137,11 @@ impl<T: Default> TaskEntry<T> {
             detach: false,
             freeze: false,
             worker: false,
+            ended: false,
             in_flight: false,
             cleared_flag: None,
             in_socket: false,
+            in_affinity_call: None,
             traces_exec: false,
             wants: None,
             injection: None,
@@ -220,6 +195,8 @@ pub struct TaskTable<T, C> {
     pub(crate) entries: TidMap<TaskEntry<T>>,
     pub(crate) processes: TidMap<ProcessEntry>,
     pub(crate) deferred: Vec<Deferred>,
+    /// Threads that never run their program, and the processes that have had one.
+    pub(crate) workers: KnownWorkers,
     /// The number of tasks of each job.
     members: HashMap<JobId, usize>,
 }
@@ -232,6 +209,7 @@ impl<T, C> TaskTable<T, C> {
             entries: TidMap::default(),
             processes: TidMap::default(),
             deferred: Vec::new(),
+            workers: KnownWorkers::default(),
             members: HashMap::new(),
         }
     }
@@ -244,6 +222,10 @@ impl<T, C> TaskTable<T, C> {
         }
         process.add(tid);
         *self.members.entry(task.lineage.job).or_default() += 1;
+        if task.worker {
+            self.workers.tids.insert(tid);
+            self.workers.processes.insert(task.tgid);
+        }
         self.entries.insert(tid, task);
     }
 
@@ -252,10 +234,14 @@ impl<T, C> TaskTable<T, C> {
     pub(crate) fn remove(&mut self, tid: Tid) {
         let Some(task) = self.entries.remove(&tid) else { return };
         self.uncount(task.lineage.job);
+        if task.worker {
+            self.workers.tids.remove(&tid);
+        }
         if let Some(process) = self.processes.get_mut(&task.tgid) {
             process.take(tid);
             if process.threads.is_empty() {
                 self.processes.remove(&task.tgid);
+                self.workers.processes.remove(&task.tgid);
             }
         }
     }
@@ -270,6 +256,8 @@ impl<T, C> TaskTable<T, C> {
         }
         if let Some(process) = self.processes.get_mut(&tgid) {
             process.take(former);
+            // a leader that had ended before the adoption was in no list
+            process.add(tgid);
         }
     }
 

@@ -11,7 +11,7 @@ use penfold_core::{
 };
 
 use super::table::{Deferred, PendingResume, TaskEntry, TaskState, TaskTable};
-use crate::proc::state;
+use crate::proc::stops_before_program;
 use crate::trace::os::filter::TracedCalls;
 use crate::trace::os::{sched, task};
 
@@ -54,6 +54,12 @@ impl<T, C> TaskTable<T, C> {
         self.processes.get(&tgid).map_or(&[], |process| &process.threads)
     }
 
+    /// A thread that speaks for its process: the leader, or another one when that has ended.
+    pub(crate) fn speaker(&self, tgid: Tid) -> Option<Tid> {
+        let speaks = |tid: &Tid| self.get(*tid).is_some_and(|task| !task.worker && !task.ended);
+        Some(tgid).filter(speaks).or_else(|| self.threads_of(tgid).iter().copied().find(speaks))
+    }
+
     /// Whether a process is stopped by a signal, as its parent sees with `WUNTRACED`.
     pub fn is_group_stopped(&self, tgid: Tid) -> bool {
         self.processes.get(&tgid).is_some_and(|process| process.stopped)
@@ -73,6 +79,8 @@ impl<T, C> TaskTable<T, C> {
             return;
         }
         match task.state {
+            // an interrupt would end the wait that it makes for a request of the program
+            _ if task.worker => {}
             // a deferred fork stops again when it is decided
             TaskState::Running | TaskState::Deferred => self.deferred.push(Deferred::Interrupt(tid)),
             // held when the command is started, at the first stop, at the end of the group stop, or with the filter
@@ -96,7 +104,8 @@ impl<T, C> TaskTable<T, C> {
     /// Whether a task is frozen: it was frozen and can't run any code of its program until it is thawed.
     ///
     /// A task in an uninterruptible wait, such as for its vfork child, counts: it stops on its way out. So does a
-    /// thread that never runs its program.
+    /// thread that never runs its program, and one that dumps core. A task that was killed does not count until its
+    /// death is seen: a child of it may still be on its way.
     pub fn is_frozen(&self, tid: Tid) -> bool {
         let Some(task) = self.get(tid) else { return false };
         task.freeze
@@ -106,7 +115,7 @@ impl<T, C> TaskTable<T, C> {
                 | TaskState::Listening
                 | TaskState::Deferred
                 | TaskState::AwaitsFilter(_) => true,
-                TaskState::Unreleased | TaskState::Running => task.worker || state(tid) == Some('D'),
+                TaskState::Unreleased | TaskState::Running => task.worker || stops_before_program(tid),
             }
     }
 
