@@ -198,3 +198,15 @@ fn socket_of_a_job_serves_that_job_only() {
     let ended = penfold(&[], &["echo", "ran"]).env("PENFOLD_JOB", address.trim()).run().succeeded();
     assert_eq!(ended.stdout, "ran\n");
 }
+
+/// L38: the root of a job lists its tasks, and its CPU time is theirs.
+#[test]
+fn root_of_a_job_has_only_the_jobs_tasks_and_time() {
+    let script = format!("echo $$; {PENFOLD} cat /tasks; {PENFOLD} cat /cpuacct.usage");
+    let ended = penfold(&[], &["sh", "-c", &script]).run().succeeded();
+    let numbers: Vec<u64> = ended.stdout.lines().map(|line| line.parse().expect("a number")).collect();
+    let [_shell, listed @ .., used] = &*numbers else { panic!("{numbers:?}") };
+    // the machine has others, and has run for longer than a minute
+    assert!(listed.len() <= 8 && !listed.contains(&1), "{listed:?}");
+    assert!(*used < 60_000_000_000, "{used}");
+}

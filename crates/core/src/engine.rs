@@ -92,7 +92,7 @@ impl Engine {
 
     /// The css_set of tasks that were never moved: it is linked to every root, and always exists.
     pub fn initial_css_set(&self) -> CssSetId {
-        self.tree.sets.initial()
+        self.tree.initial_css_set()
     }
 
     /// The number of css_sets.

@@ -180,6 +180,10 @@ impl Services for EngineServices<'_> {
         self.host.cpu_limit()
     }
 
+    fn machine_cpu_usage(&self) -> Option<CpuUsage> {
+        self.host.machine_cpu_usage()
+    }
+
     fn node_limit(&self) -> usize {
         self.host.node_limit()
     }

@@ -37,6 +37,8 @@ pub(crate) struct Masks {
     pub(crate) charges: u64,
     pub(crate) can_fork: u64,
     pub(crate) fork: u64,
+    /// The slots with `attach` and without `fork`: a task's first place is reported to them as an attach.
+    pub(crate) first_place: u64,
     pub(crate) exit: u64,
     pub(crate) cpu_time: u64,
 }
@@ -52,6 +54,8 @@ impl Masks {
             set(&mut masks.charges, slot.counts(Resource::Tasks) || slot.counts(Resource::Forks));
             set(&mut masks.can_fork, slot.callbacks.contains(Callbacks::CAN_FORK));
             set(&mut masks.fork, slot.callbacks.contains(Callbacks::FORK));
+            let reported = slot.callbacks.intersection(Callbacks::ATTACH.union(Callbacks::FORK));
+            set(&mut masks.first_place, reported == Callbacks::ATTACH);
             set(&mut masks.exit, slot.callbacks.contains(Callbacks::EXIT));
             set(&mut masks.cpu_time, slot.counts(Resource::CpuTime));
             masks.event_mask.set(

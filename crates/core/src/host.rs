@@ -18,8 +18,10 @@
 //! * **Refusal.** A host without a [`Capability`] says so in [`Host::require`] or [`HostView::check_task`], before a
 //!   setting that needs it is accepted. A later failure can't undo a move.
 //! * **Births.** The host calls [`Engine::charge_fork`](crate::Engine::charge_fork) before a child exists and
-//!   [`Engine::commit_fork`](crate::Engine::commit_fork) before it runs. Tasks that exist already join by
-//!   [`Engine::adopt`](crate::Engine::adopt) or [`Engine::join`](crate::Engine::join).
+//!   [`Engine::commit_fork`](crate::Engine::commit_fork) before it runs, or [`Engine::join`](crate::Engine::join) for a
+//!   child that was not charged. The child has its parent's affinity and class by the host's doing. A task that no
+//!   member has forked becomes a member by [`Engine::adopt`](crate::Engine::adopt) or
+//!   [`Engine::adopt_into`](crate::Engine::adopt_into), which give it what its css says.
 //! * **Deaths.** The host calls [`Engine::exit`](crate::Engine::exit) once for each task, when the task is dead. Before
 //!   that it charges the task's CPU time and drops the task from [`HostView::for_each_task`].
 
@@ -28,7 +30,7 @@ use core::fmt;
 use alloc::borrow::Cow;
 use alloc::string::String;
 
-use crate::counter::CpuTime;
+use crate::counter::{CpuTime, CpuUsage};
 use crate::errno::Errno;
 use crate::error::Error;
 use crate::ids::CssSetId;
@@ -179,6 +181,15 @@ pub trait HostView {
     /// than the highest number of [`HostView::cpus`].
     fn cpu_limit(&self) -> usize {
         self.cpus().last().map_or(1, |last| last + 1)
+    }
+
+    /// The CPU time of all tasks that the roots list, by CPU, where those are more than the tasks of the engine.
+    ///
+    /// A front end may list every task of the machine in the roots. Its host then returns the machine's time, in user
+    /// mode and in the kernel with interrupts. The time never goes back. The default is `None`: the roots have the
+    /// tasks of the engine, and core's count is all that there is.
+    fn machine_cpu_usage(&self) -> Option<CpuUsage> {
+        None
     }
 
     /// One more than the highest number that a list of memory nodes may name (`MAX_NUMNODES` in Linux).

@@ -1,12 +1,14 @@
 //! Fork and exit: the hot path. A fork copies a pointer and allocates nothing.
 
 use alloc::borrow::Cow;
+use alloc::vec::Vec;
 
 use crate::counter::Resource;
 use crate::engine::{Engine, bits};
 use crate::error::{Error, Result};
 use crate::host::Host;
 use crate::ids::{CgroupId, CssSetId};
+use crate::subsystem::Migration;
 use crate::task::Tid;
 
 /// The charge of a fork that was agreed to and whose child does not exist yet: the result of [`Engine::charge_fork`].
@@ -228,15 +230,42 @@ impl Engine {
 
     /// Makes a task that exists already a member of the initial css_set, and returns that css_set.
     ///
-    /// A host calls this for the tasks that it has when it starts. Otherwise as [`Engine::join`].
+    /// A host calls this for the tasks that it has when it starts, and for a task that it launches. Otherwise as
+    /// [`Engine::adopt_into`].
     pub fn adopt(&mut self, host: &mut dyn Host, task: Tid) -> CssSetId {
-        self.join(host, task, self.initial_css_set())
+        self.adopt_into(host, task, self.initial_css_set())
     }
 
-    /// Makes a task that exists already a member of `set`, and returns `set`. Nothing can refuse this.
+    /// Makes a task that no member has forked a member of `set`, and returns `set`. Nothing can refuse this.
     ///
-    /// For a child whose fork could not be charged before. The task counts without regard to limits, and the `fork`
-    /// callbacks run as for every new task. The css_set must exist.
+    /// The task has inherited no effect of a subsystem. Subsystems without a `fork` callback get the task in
+    /// [`attach`](crate::subsystem::Subsystem::attach), with `from` and `to` the same css. The task counts without
+    /// regard to limits, and the `fork` callbacks run. The css_set must exist.
+    pub fn adopt_into(&mut self, host: &mut dyn Host, task: Tid, set: CssSetId) -> CssSetId {
+        self.join(host, task, set);
+        self.report_first_places(host, self.masks.first_place, set, &[task]);
+        set
+    }
+
+    /// Calls `attach` of these slots for tasks whose first place is `set`.
+    pub(crate) fn report_first_places(
+        &mut self,
+        host: &mut dyn Host,
+        slots: u64,
+        set: CssSetId,
+        tasks: &[Tid],
+    ) {
+        for slot in bits(slots) {
+            let Some(css) = self.css(set, slot) else { continue };
+            let places: Vec<_> = tasks.iter().map(|&task| Migration { task, from: css, to: css }).collect();
+            self.call(slot, host, None, |instance, services| instance.attach(services, &places));
+        }
+    }
+
+    /// Makes a child that exists already a member of `set`, and returns `set`. Nothing can refuse this.
+    ///
+    /// For a child whose fork could not be charged before; `set` is its parent's. The task counts without regard to
+    /// limits, and the `fork` callbacks run as for every new task. The css_set must exist.
     pub fn join(&mut self, host: &mut dyn Host, task: Tid, set: CssSetId) -> CssSetId {
         self.tree.sets.get_mut(set).references += 1;
         // This charge covers no slot and is older than every load, so the commit charges every rule without a limit.

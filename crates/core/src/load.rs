@@ -27,8 +27,9 @@ impl Engine {
     /// Loads a subsystem into a free slot, unbound: its one css is that of the dummy hierarchy's root.
     ///
     /// The state is made **before** the slot is published, and every css_set gets the pointer to the css. Then the
-    /// tasks that exist are charged to the subsystem's rules and passed to its
-    /// [`replay_tasks`](Subsystem::replay_tasks), each once. [`Session::mount`](crate::Session::mount) binds the
+    /// tasks that exist in the host are charged to the subsystem's rules. Each is passed once to its
+    /// [`replay_tasks`](Subsystem::replay_tasks), or without a `fork` callback to its
+    /// [`attach`](Subsystem::attach). [`Session::mount`](crate::Session::mount) binds the
     /// subsystem to a hierarchy.
     ///
     /// # Errors
@@ -120,10 +121,16 @@ impl Engine {
                 self.slot_mut(slot).charge(css, rule, population);
             }
         }
+        if (self.masks.fork | self.masks.first_place) & (1 << slot) == 0 {
+            return;
+        }
+        let mut tasks: Vec<Tid> = Vec::new();
+        host.for_every_task(&sets, &mut |task| tasks.push(task));
         if self.masks.fork & (1 << slot) != 0 {
-            let mut tasks: Vec<Tid> = Vec::new();
-            host.for_every_task(&sets, &mut |task| tasks.push(task));
             self.call(slot, host, None, |instance, services| instance.replay_tasks(services, css, &tasks));
+        } else if !tasks.is_empty() {
+            // every css_set points to the only css
+            self.report_first_places(host, 1 << slot, self.initial_css_set(), &tasks);
         }
     }
 

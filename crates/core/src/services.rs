@@ -102,6 +102,12 @@ pub trait Services {
     /// One more than the highest CPU number that a list may name ([`HostView::cpu_limit`]).
     fn cpu_limit(&self) -> usize;
 
+    /// The CPU time of all tasks that the roots list; `None` where core's count has it
+    /// ([`HostView::machine_cpu_usage`]). `None` in a module.
+    fn machine_cpu_usage(&self) -> Option<CpuUsage> {
+        None
+    }
+
     /// One more than the highest memory node that a list may name ([`HostView::node_limit`]).
     fn node_limit(&self) -> usize;
 

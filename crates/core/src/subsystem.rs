@@ -93,15 +93,22 @@ bitflags! {
     }
 }
 
-/// One task that an attach moves from one css to another.
+/// One task that an attach moves from one css to another, or that has its first place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Migration {
     /// The task that moves.
     pub task: Tid,
-    /// The css that the task leaves.
+    /// The css that the task leaves; `to` for a first place.
     pub from: Css,
     /// The css that the task enters.
     pub to: Css,
+}
+
+impl Migration {
+    /// True if the task was in no cgroup before, so that no subsystem has acted on it yet.
+    pub fn is_first_place(&self) -> bool {
+        self.from == self.to
+    }
 }
 
 /// A resource controller. [`create`](Subsystem::create) and [`destroy`](Subsystem::destroy) are mandatory, everything
@@ -207,6 +214,10 @@ pub trait Subsystem: Sized + Send + 'static {
     }
 
     /// Called when `tasks` have moved to [`Context::css`]. To refuse a move is up to [`Subsystem::can_attach`].
+    ///
+    /// Without [`Callbacks::FORK`] also called for a task's first place: a task that a host launches or adopts, or that
+    /// exists at load. [`Migration::is_first_place`] is true then, and `can_attach` was not called. Not called for the
+    /// child of a member: the host gives a child what its parent has.
     fn attach(&mut self, ctx: &mut Context<'_, Self>, tasks: &[Migration]) {
         let _ = (ctx, tasks);
     }
@@ -235,7 +246,7 @@ pub trait Subsystem: Sized + Send + 'static {
         let _ = (ctx, child);
     }
 
-    /// Called once at load with the tasks that exist already, all of them members of [`Context::css`] (C5.3).
+    /// Called once at load with the tasks that the host has already, all of them members of [`Context::css`] (C5.3).
     ///
     /// Part of [`Callbacks::FORK`]. The default calls [`Subsystem::fork`] for each task.
     fn replay_tasks(&mut self, ctx: &mut Context<'_, Self>, tasks: &[Tid]) {

@@ -95,6 +95,11 @@ impl Tree {
         self.sets.get(set)
     }
 
+    /// The css_set of tasks that were never moved: it is linked to every root, and always exists.
+    pub fn initial_css_set(&self) -> CssSetId {
+        self.sets.initial()
+    }
+
     /// The ids of all css_sets, in no order.
     pub fn css_sets(&self) -> impl Iterator<Item = CssSetId> + '_ {
         self.sets.ids()

@@ -239,7 +239,8 @@ fn interest_follows_the_loaded_subsystems() {
     }
     let child = world.fork(task);
     world.exit(child);
-    assert_eq!(none_desk.take_log(), ["none-of-it.create /"], "it heard of neither");
+    let calls = ["none-of-it.create /", "none-of-it.attach 1 / /"];
+    assert_eq!(none_desk.take_log(), calls, "of the first place, but neither of a fork nor of an exit");
 }
 
 /// A host arranges for vetoes only while one is possible.

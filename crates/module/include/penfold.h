@@ -439,7 +439,13 @@ struct penfold_module {
     int (*can_attach)(struct penfold_context *ctx, const struct penfold_migration *tasks, size_t count);
     /** Called if a move that `can_attach` agreed to does not happen. */
     void (*cancel_attach)(struct penfold_context *ctx, const struct penfold_migration *tasks, size_t count);
-    /** Called after tasks have moved. Can't refuse any more. */
+    /**
+     * Called after tasks have moved. Can't refuse any more.
+     *
+     * A controller without `fork` also gets every task that the host launches or adopts, and at load those that the
+     * host supervises. Then `from` and `to` are the same css, and `can_attach` was not called. The child of a member
+     * inherits from its parent and is not reported.
+     */
     void (*attach)(struct penfold_context *ctx, const struct penfold_migration *tasks, size_t count);
     /**
      * Called before `parent` (a thread id) forks. 0 agrees, a negative errno refuses the fork. A module that may
@@ -451,7 +457,7 @@ struct penfold_module {
     /**
      * Called when `child` (a thread id) is a member of `ctx->css` and has not run yet.
      *
-     * Also called once for every task that exists at load, and for a running task that the host adopts.
+     * Also called once at load for every task that the host supervises, and for a task that it launches or adopts.
      */
     void (*fork)(struct penfold_context *ctx, int32_t child);
     /**

@@ -200,6 +200,10 @@ pub struct RawModule {
     pub cancel_attach:
         Option<unsafe extern "C" fn(ctx: *mut RawContext, tasks: *const RawMigration, count: usize)>,
     /// Called after tasks have moved. Can't refuse any more.
+    ///
+    /// A controller without `fork` also gets every task that the host launches or adopts, and at load those that the
+    /// host supervises. Then `from` and `to` are the same css, and `can_attach` was not called. The child of a member
+    /// inherits from its parent and is not reported.
     pub attach: Option<unsafe extern "C" fn(ctx: *mut RawContext, tasks: *const RawMigration, count: usize)>,
     /// Called before `parent` (a thread id) forks. 0 agrees, a negative errno refuses the fork. A module that may
     /// refuse announces that with [`RawServices::set_refusing`].
@@ -208,7 +212,7 @@ pub struct RawModule {
     pub cancel_fork: Option<unsafe extern "C" fn(ctx: *mut RawContext)>,
     /// Called when `child` (a thread id) is a member of [`RawContext::css`] and has not run yet.
     ///
-    /// Also called once for every task that exists at load, and for a running task that the host adopts.
+    /// Also called once at load for every task that the host supervises, and for a task that it launches or adopts.
     pub fork: Option<unsafe extern "C" fn(ctx: *mut RawContext, child: i32)>,
     /// Called when a task has died. `task` is its thread id at death.
     ///

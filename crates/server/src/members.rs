@@ -33,8 +33,8 @@ pub(crate) fn list(
     Ok(text.into_bytes())
 }
 
-/// The members of a cgroup: threads for `tasks`, processes for `cgroup.procs`. A root also has every task of the
-/// machine that is not supervised.
+/// The members of a cgroup: threads for `tasks`, processes for `cgroup.procs`. The root of a daemon also has every
+/// task of the machine that is not supervised.
 ///
 /// # Errors
 /// `ENODEV` for a removed cgroup.
@@ -55,7 +55,8 @@ pub(crate) fn of(service: &Service, cgroup: CgroupId, file: FileId) -> Result<Ve
         }
         Ok::<_, Error>((members, root.then_some(elsewhere)))
     })??;
-    if let Some(supervised) = elsewhere {
+    // the engine of one `penfold run` has the tasks of its job only (L38)
+    if let Some(supervised) = elsewhere.filter(|_| service.host().is_ok()) {
         add_unsupervised(service, &mut members, &supervised, whole);
     }
     Ok(members)

@@ -10,6 +10,32 @@ on_each_host! {
     opener_decides_and_writer_moves,
 }
 
+/// Through the file view and through the socket's way: the root lists the reader, so its css_set is that of the roots.
+#[test]
+fn outside_reader_has_the_css_set_of_all_roots() {
+    if !possible() {
+        return;
+    }
+    let mut views = Views::start(HostKind::Trace);
+    views.mount("debug,name=debug", "m");
+    let outside = "grep -cx $$ m/tasks; mkdir m/g; read a < m/g/debug.current_css_set; \
+        read b < m/debug.current_css_set; test $a = $b && echo same; cat m/g/debug.current_css_set_cg_links; \
+        test $(cat m/debug.current_css_set_refcount) -ge 1 && echo counted; \
+        sh -c 'echo 0 > m/g/tasks; cat m/g/debug.current_css_set_cg_links; read c < m/g/debug.current_css_set; \
+        test $c != $0 && echo moved' $a";
+    let shown = "1\nsame\nRoot 0 group ?\nRoot 1 group /\ncounted\nRoot 0 group ?\nRoot 1 group g\nmoved";
+    assert_eq!(views.shell("sh", outside), shown);
+    let root = views.root_of("debug");
+    let file = views.service.with_exact(move |engine, _| engine.find_file(root, "debug.current_css_set"));
+    let file = file.expect("it runs").expect("it is there");
+    let text =
+        views.service.read(&penfold_server::client::Client::own(), root, file).expect("it can be read");
+    assert_eq!(
+        String::from_utf8(text).expect("a number").trim(),
+        views.shell("sh", "cat m/debug.current_css_set")
+    );
+}
+
 #[test]
 fn shell_moves_itself_and_its_children_follow() {
     if !possible() {

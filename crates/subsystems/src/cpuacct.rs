@@ -14,7 +14,8 @@
 //!   they show the values that they showed last, and grow again once more time than that has been used anew. The
 //!   reset forgets a value that was never read.
 //!
-//! All files are in the root too. There is a number for every CPU that can exist (`nr_cpu_ids`), used or not.
+//! All files are in the root too. A root that lists every task of the machine has the times of the machine since
+//! boot. A write of `0` changes nothing there, as in Linux. There is a number for every CPU that can exist (`nr_cpu_ids`), used or not.
 //!
 //! The rules are those of Linux 6.x cgroup v1 (`kernel/sched/cpuacct.c`); F2 of docs/history.md. One thing
 //! differs on purpose. Linux takes user and system time from the timer tick and the total from the scheduler, so its
@@ -27,7 +28,7 @@ use alloc::string::String;
 use penfold_core::{
     Errno, Error, Result,
     control_file::ControlFile,
-    subsystem::{Context, CpuTime, Resource, Rule, Subsystem},
+    subsystem::{Context, CpuTime, CpuUsage, Resource, Rule, Subsystem},
 };
 
 /// Nanoseconds of a tick of `USER_HZ`, which is 100 on every Linux that penfold runs on.
@@ -52,22 +53,41 @@ fn part(ctx: &Ctx<'_>) -> Part {
     PARTS[ctx.private()]
 }
 
+/// The machine's time, for a root that lists every task of the machine.
+fn machine(ctx: &mut Ctx<'_>) -> Option<CpuUsage> {
+    if ctx.is_root() { ctx.host().machine_cpu_usage() } else { None }
+}
+
+/// The time of a cgroup, which is never less than that counted for its tasks.
+fn used(ctx: &mut Ctx<'_>) -> CpuUsage {
+    let counted = ctx.cpu_usage(ctx.css());
+    let Some(machine) = machine(ctx) else { return counted };
+    let at_least = |cpu| {
+        let (all, own): (CpuTime, CpuTime) = (machine.on(cpu), counted.on(cpu));
+        CpuTime { user: all.user.max(own.user), system: all.system.max(own.system) }
+    };
+    (0..ctx.host().cpu_limit()).map(at_least).collect()
+}
+
 fn usage_read(_: &mut CpuAcct, ctx: &mut Ctx<'_>) -> Result<u64> {
-    Ok(part(ctx)(ctx.cpu_time(ctx.css())))
+    Ok(part(ctx)(used(ctx).total()))
 }
 
 fn usage_write(_: &mut CpuAcct, ctx: &mut Ctx<'_>, value: u64) -> Result<()> {
     if value != 0 {
         return Err(Error::value(Errno::EINVAL, "takes only 0, which resets it"));
     }
-    ctx.reset_cpu_usage(ctx.css());
+    if machine(ctx).is_none() {
+        ctx.reset_cpu_usage(ctx.css());
+    }
     Ok(())
 }
 
 fn percpu_read(_: &mut CpuAcct, ctx: &mut Ctx<'_>, out: &mut String) -> Result<()> {
     let part = part(ctx);
+    let used = used(ctx);
     for cpu in 0..ctx.host().cpu_limit() {
-        let _ = write!(out, "{} ", part(ctx.cpu_usage(ctx.css()).on(cpu)));
+        let _ = write!(out, "{} ", part(used.on(cpu)));
     }
     out.push('\n');
     Ok(())
@@ -75,8 +95,9 @@ fn percpu_read(_: &mut CpuAcct, ctx: &mut Ctx<'_>, out: &mut String) -> Result<(
 
 fn all_read(_: &mut CpuAcct, ctx: &mut Ctx<'_>, out: &mut String) -> Result<()> {
     out.push_str("cpu user system\n");
+    let used = used(ctx);
     for cpu in 0..ctx.host().cpu_limit() {
-        let time = ctx.cpu_usage(ctx.css()).on(cpu);
+        let time = used.on(cpu);
         let _ = writeln!(out, "{cpu} {} {}", time.user, time.system);
     }
     Ok(())
@@ -94,7 +115,7 @@ fn advance(shown: CpuTime, now: CpuTime) -> CpuTime {
 }
 
 fn stat_read(_: &mut CpuAcct, ctx: &mut Ctx<'_>, line: &mut dyn FnMut(&str, u64)) -> Result<()> {
-    let shown = advance(*ctx.state(), ctx.cpu_time(ctx.css()));
+    let shown = advance(*ctx.state(), used(ctx).total());
     *ctx.state_mut() = shown;
     line("user", shown.user / TICK);
     line("system", shown.system / TICK);

@@ -112,6 +112,11 @@ fn v2_mode(ctx: &Ctx<'_>) -> bool {
     ctx.hierarchy_flags().contains(HierarchyFlags::CPUSET_V2_MODE)
 }
 
+/// The css at the top of the hierarchy of `css`.
+fn root_of(ctx: &Ctx<'_>, css: Css) -> Css {
+    core::iter::successors(Some(css), |&at| ctx.parent_of(at)).last().unwrap_or(css)
+}
+
 /// The CPUs or nodes that the tasks of a cpuset may use.
 fn effective(ctx: &Ctx<'_>, css: Css, kind: MaskKind) -> IndexSet {
     let own = ctx.state_of(css).mask(kind);
@@ -365,10 +370,13 @@ impl Subsystem for Cpuset {
     fn attach(&mut self, ctx: &mut Ctx<'_>, tasks: &[Migration]) {
         let css = ctx.css();
         let existing = existing_pages(ctx.state().flags);
+        let root = root_of(ctx, css);
         for kind in [MaskKind::Cpus, MaskKind::Mems] {
             let to = effective(ctx, css, kind);
             for moved in tasks {
-                let from = effective(ctx, moved.from, kind);
+                // a task that was in no cgroup could use what the root has
+                let from = if moved.is_first_place() { root } else { moved.from };
+                let from = effective(ctx, from, kind);
                 if from == to {
                     continue;
                 }

@@ -5,8 +5,8 @@
 //!
 //! * `debug.cgroup_refcount`: the number of `css_sets` linked to this cgroup.
 //! * `debug.taskcount`: the number of tasks in this cgroup itself.
-//! * `debug.current_css_set`: the reader's `css_set`. `ESRCH` here and in the next two files for a reader that the
-//!   host does not look after.
+//! * `debug.current_css_set`: the reader's `css_set`. A reader that the host does not supervise is in every root, here
+//!   and in the next two files.
 //! * `debug.current_css_set_refcount`: the number of references to it: tasks, forks under way, and one reference for
 //!   ever to the `css_set` of all roots.
 //! * `debug.current_css_set_cg_links`: the cgroups of the reader's `css_set`, a line `Root ID group NAME` for each
@@ -48,10 +48,11 @@ fn engine_view_of<'a>(ctx: &'a Ctx<'_>) -> Result<EngineView<'a>> {
         .ok_or_else(|| Error::refused(Errno::EOPNOTSUPP, "the framework can be seen only from within it"))
 }
 
-/// The `css_set` of the reading task.
+/// The `css_set` of the reading task. A task without one is in every root, as in `tasks`.
 fn current(ctx: &Ctx<'_>) -> Result<CssSetId> {
-    let reader = ctx.caller().map_or(Tid(0), |caller| caller.task);
-    engine_view_of(ctx)?.host.css_set(reader).ok_or(Error::NoTask(reader))
+    let EngineView { tree, host, .. } = engine_view_of(ctx)?;
+    let supervised = ctx.caller().and_then(|caller| host.css_set(caller.task));
+    Ok(supervised.unwrap_or_else(|| tree.initial_css_set()))
 }
 
 fn cgroup_refcount_read(_: &mut Debug, ctx: &mut Ctx<'_>) -> Result<u64> {

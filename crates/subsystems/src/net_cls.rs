@@ -11,9 +11,9 @@
 //!   sockets of one member, the write fails with the host's errno, and all members keep the old class.
 //!
 //! A new cgroup starts with its parent's class. Later changes of the parent do not reach it. The root has a class
-//! too, and keeps the class while it is not mounted. A write gives the class to the sockets that the members have; a
-//! move does so for the task that moves. A move is never refused: sockets of the task that can't be marked keep their
-//! class.
+//! too, and keeps the class while it is not mounted. A write gives the class to the sockets that the members have. A
+//! move does so for the task that moves, and so does the first place of a task that is launched or adopted. Neither is
+//! ever refused: sockets of the task that can't be marked keep their class.
 //!
 //! There is no fork callback. A socket takes its class from the cgroup of the task that makes it, and a child is born
 //! in the cgroup of its parent. So the host carries the class from parent to child, and a fork costs nothing more.

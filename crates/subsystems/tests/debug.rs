@@ -116,12 +116,21 @@ fn css_set_refcount_has_tasks_and_forks_under_way() {
 }
 
 #[test]
-fn reader_unknown_to_the_host_has_no_css_set() {
-    let (mut world, _) = world();
+fn reader_that_is_not_supervised_is_in_every_root() {
+    let (mut world, shell) = world();
     let (unknown, top) = (Tid(4711), world.top);
+    // the shell was never moved
     for name in ["current_css_set", "current_css_set_refcount", "current_css_set_cg_links"] {
-        assert_eq!(read_as(&mut world, unknown, top, name), Err(Errno::ESRCH), "{name}");
+        let expected = read_as(&mut world, shell, top, name);
+        assert!(expected.is_ok(), "{name}");
+        assert_eq!(read_as(&mut world, unknown, top, name), expected, "{name}");
     }
+    let group = world.mkdir(top, "g");
+    let before = read_as(&mut world, unknown, group, "current_css_set");
+    world.attach(group, shell);
+    assert_ne!(read_as(&mut world, shell, group, "current_css_set"), before);
+    assert_eq!(read_as(&mut world, unknown, group, "current_css_set"), before, "the number is stable");
+    world.attach(top, shell);
     assert_eq!(read_as(&mut world, unknown, top, "taskcount"), Ok("1\n".into()));
 }
 

@@ -177,6 +177,8 @@ impl CoreModel {
         sub.css.insert("/".into(), css);
         if sub.has(Callbacks::FORK) {
             self.counts[kind].fork += population;
+        } else if sub.only_attaches() {
+            self.counts[kind].attach += population;
         }
         Ok(())
     }

@@ -229,6 +229,7 @@ impl CoreAndModel {
                 let uid = if user { USER } else { 0 };
                 let task = self.world.host.spawn(&mut self.world.engine, uid);
                 self.model.join(task.0, uid, &Membership::new());
+                self.model.report_first_place();
                 (Ok(()), Ok(()))
             }
             ModelOp::Join { task } if self.model.tasks.len() < TOO_MANY_TASKS => {

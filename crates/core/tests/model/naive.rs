@@ -81,6 +81,10 @@ impl ModelSubsystem {
         KINDS[self.kind].callbacks.contains(callback)
     }
 
+    pub fn only_attaches(&self) -> bool {
+        self.has(Callbacks::ATTACH) && !self.has(Callbacks::FORK)
+    }
+
     pub fn rules(&self) -> &'static [Resource] {
         KINDS[self.kind].rules
     }

@@ -129,6 +129,13 @@ impl CoreModel {
         }
     }
 
+    /// A task that no member has forked: subsystems without a `fork` learn of it by an attach.
+    pub fn report_first_place(&mut self) {
+        for slot in self.slots_where(ModelSubsystem::only_attaches) {
+            self.counts_of(slot).attach += 1;
+        }
+    }
+
     pub fn exit(&mut self, task: i32) {
         let gone = self.tasks.remove(&task).unwrap();
         for (&hierarchy, path) in &gone.place {

@@ -27,6 +27,7 @@ mod id_map;
 mod limits;
 mod links;
 #[cfg(target_arch = "x86_64")]
+mod machine_time;
 mod maps;
 mod mounts;
 mod namespaces;
@@ -45,6 +46,7 @@ use penfold_core::Tid;
 pub use id_map::{IdExtent, gid_map, has_all_user_ids, uid_map};
 pub use limits::{ResourceLimit, limits_of};
 pub use links::{descriptor_path, open_working_directory, owner_of, root_of};
+pub use machine_time::machine_time;
 pub use mounts::{MountEntry, mounts};
 pub use namespaces::{
     Namespace, in_initial_user_namespace, namespace_of, own_namespace, user_namespace_owner,

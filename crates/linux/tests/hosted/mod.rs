@@ -2,7 +2,7 @@
 #![allow(dead_code, missing_docs, unreachable_pub)] // each test file uses its part
 
 use nix::sys::signal::Signal;
-use penfold_core::{CgroupId, Errno, Error};
+use penfold_core::{CgroupId, Engine, Errno, Error, host::Host};
 use penfold_linux::trace::{self, AtEnd, ExecOptions, JobBuilder, TraceHost, TracedCommand};
 use penfold_testkit::OutsideProcess;
 
@@ -16,9 +16,18 @@ pub struct TestHost {
 
 impl TestHost {
     pub fn start() -> TestHost {
+        TestHost::start_with(penfold_subsystems::load_all)
+    }
+
+    /// As [`TestHost::start`], also with the controllers that are modules.
+    pub fn start_with_modules() -> TestHost {
+        TestHost::start_with(penfold_subsystems::load_tree)
+    }
+
+    fn start_with(load: fn(&mut Engine, &mut dyn Host) -> penfold_core::Result<()>) -> TestHost {
         let mut builder = JobBuilder::new(false);
         let (engine, host) = builder.parts();
-        penfold_subsystems::load_all(engine, host).expect("all controllers load");
+        load(engine, host).expect("all controllers load");
         let root = engine.session(host, &owner()).mount("all,clone_children").expect("they mount").root;
         TestHost { host: TraceHost::start(builder).expect("the host starts"), root }
     }

@@ -395,3 +395,25 @@ fn hanging_callback_is_named_while_it_hangs() {
     });
     assert_eq!(logged_lines.len(), 2, "it is named once, and then what it took: {logged_lines:?}");
 }
+
+/// A module that acts in `attach` only gets every task that has a place, each once.
+#[test]
+fn module_without_fork_gets_first_places_by_attach() {
+    let file = c_module("witness", &[("MOVES", "")]);
+    let mut world = SimWorld::new();
+    let early = world.spawn();
+    world.load_file(file.path());
+    let top = world.mount("witness");
+    assert_eq!(world.account(top, "witness")["moves"], 1, "the task that was there at load");
+    let launched = world.spawn();
+    assert_eq!(world.account(top, "witness")["moves"], 2);
+    let child = world.fork(launched);
+    assert_eq!(world.account(top, "witness")["moves"], 2, "a child has what its parent has");
+    let group = world.mkdir(top, "g");
+    world.attach(group, child);
+    let (set, adopted) = (world.css_set(child), world.host.create(None, 0));
+    world.engine.adopt_into(&mut world.host, adopted, set);
+    assert_eq!(world.account(top, "witness")["moves"], 4);
+    world.exit(early);
+    assert_eq!(world.sound_account(top, "witness")["moves"], 4);
+}

@@ -146,6 +146,22 @@ fn move_between_equal_cpusets_keeps_a_tasks_own_affinity() {
 }
 
 #[test]
+fn adopted_task_is_bound_to_its_first_cpuset() {
+    let mut w = world();
+    let g = w.cpuset(w.top, "g", "0-1");
+    let member = w.spawn();
+    w.attach(g, member);
+    let set = w.css_set(member);
+    let adopted = w.host.create(None, 0);
+    w.engine.adopt_into(&mut w.host, adopted, set);
+    assert_eq!(w.affinity(adopted), "0-1");
+    let outside = w.host.create(None, 0);
+    w.host.get_mut(outside).unwrap().affinity = IndexSet::single(1);
+    w.engine.adopt(&mut w.host, outside);
+    assert_eq!(w.affinity(outside), "1", "the root leaves a task its own");
+}
+
+#[test]
 fn v2_mode_keeps_configured_and_effective_lists_apart() {
     let mut w = world_with(4, "cpuset,cpuset_v2_mode");
     let parent = w.mkdir(w.top, "B");

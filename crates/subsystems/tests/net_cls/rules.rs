@@ -175,3 +175,33 @@ fn sockets_that_can_not_be_marked_refuse_no_move() {
     assert_eq!(world.tasks(group), [task.0]);
     assert_eq!(world.class(task), 0);
 }
+
+/// Also where that place is the root.
+#[test]
+fn task_that_comes_later_has_the_class_of_its_place() {
+    let mut world = world();
+    world.write(world.top, "classid", "7");
+    let group = world.mkdir(world.top, "g");
+    world.write(group, "classid", "5");
+    let spawned = world.spawn();
+    assert_eq!(world.class(spawned), 7);
+    world.attach(group, spawned);
+    let set = world.css_set(spawned);
+    let adopted = world.host.create(None, 0);
+    world.engine.adopt_into(&mut world.host, adopted, set);
+    assert_eq!((world.class(spawned), world.class(adopted)), (5, 5));
+    let child = world.fork(adopted);
+    assert_eq!(world.class(child), 5);
+}
+
+#[test]
+fn unmounted_root_gives_its_class_to_later_tasks() {
+    let mut world = world();
+    world.write(world.top, "classid", "7");
+    world.unmount(world.top);
+    let dummy = world.spawn();
+    assert_eq!(world.class(dummy), 7);
+    world.mount("net_cls");
+    let mounted = world.spawn();
+    assert_eq!((world.class(dummy), world.class(mounted)), (7, 7));
+}

@@ -8,11 +8,11 @@ use std::sync::Arc;
 use penfold_core::{
     CssSetId, Errno, Tid,
     host::{Capability, ExistingPages, Host, HostView, IndexSet, MoveFacts, TaskFacts, Unsupported},
-    subsystem::CpuTime,
+    subsystem::{CpuTime, CpuUsage},
 };
 
 use super::machine::{EngineTasks, Member, NAME, core_errno};
-use crate::proc::{StatusFile, command_name};
+use crate::proc::{StatusFile, command_name, machine_time};
 use crate::trace::os::{marking, sched, task};
 use crate::trace::tracer::inject;
 use crate::trace::tracer::table::{ChargedTime, TaskState};
@@ -98,6 +98,10 @@ impl HostView for EngineTasks {
 
     fn cpu_limit(&self) -> usize {
         self.common.cpu_limit
+    }
+
+    fn machine_cpu_usage(&self) -> Option<CpuUsage> {
+        if self.common.lists_all_tasks { machine_time(self.common.cpu_limit) } else { None }
     }
 }
 

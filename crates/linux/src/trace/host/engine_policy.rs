@@ -12,7 +12,7 @@ use penfold_core::{
 };
 
 use super::machine::{EngineTasks, Machine, Member, nix_errno};
-use crate::trace::os::marking;
+use crate::trace::os::{marking, sched};
 use crate::trace::tracer::{Fork, ForkRefusal, Notice, Policy};
 
 /// The number of dead tasks that are remembered as possible parents of unreported children.
@@ -158,6 +158,17 @@ impl EnginePolicy {
     }
 }
 
+/// Gives a child the CPUs of its parent, which may have moved after the kernel had copied its affinity.
+///
+/// A charge keeps the parent from moving. A fork without one is noticed only when the child exists.
+fn follow_parent(tasks: &mut EngineTasks, fork: &Fork, allowed: &IndexSet) {
+    let (Ok(parent), Ok(child)) = (sched::affinity(fork.parent), sched::affinity(fork.child)) else { return };
+    if parent != child {
+        // the child may have died meanwhile
+        let _ = tasks.apply_affinity(fork.child, allowed);
+    }
+}
+
 impl Policy for EnginePolicy {
     type Task = Member;
     type Common = Machine;
@@ -203,17 +214,23 @@ impl Policy for EnginePolicy {
     fn forked(&mut self, tasks: &mut EngineTasks, fork: Fork) {
         self.count();
         let set = self.set_of_parent(tasks, fork.parent);
+        // A parent that has died can't say what its child has inherited. A child that ran may have made sockets.
+        let inherits = !fork.has_run && tasks.css_set(fork.parent).is_some();
         let parent = tasks.data_mut(fork.parent);
-        let (allowed, class, charge) = parent.map_or((None, 0, None), |parent| {
+        let (allowed, class, charge) = parent.filter(|_| inherits).map_or((None, 0, None), |parent| {
             let charge = if fork.charged { parent.charge.take() } else { None };
             (parent.allowed.clone(), parent.class, charge)
         });
+        if let (None, Some(allowed)) = (&charge, &allowed) {
+            follow_parent(tasks, &fork, allowed);
+        }
         if let Some(child) = tasks.data_mut(fork.child) {
             (child.allowed, child.class) = (allowed, class);
         }
         match charge {
             Some(charge) => self.engine.commit_fork(tasks, charge, fork.child),
-            None => self.engine.join(tasks, fork.child, set),
+            None if inherits => self.engine.join(tasks, fork.child, set),
+            None => self.engine.adopt_into(tasks, fork.child, set),
         };
         // each callback of a fork is a request of its own
         tasks.begin_request();
@@ -222,18 +239,11 @@ impl Policy for EnginePolicy {
     fn adopted(&mut self, tasks: &mut EngineTasks, task: Tid, tgid: Tid) {
         self.count();
         // the process may have been moved before its last thread is adopted
-        let known = tasks.threads_of(tgid).iter().copied().find(|thread| tasks.css_set(*thread).is_some());
-        let named = if tasks.css_set(tgid).is_some() { tgid } else { known.unwrap_or(tgid) };
-        let set = tasks.css_set(named).unwrap_or_else(|| self.engine.initial_css_set());
-        let leader = tasks.data(named).map(|leader| (leader.allowed.clone(), leader.class));
-        if let (Some((allowed, class)), Some(member)) = (leader, tasks.data_mut(task)) {
-            (member.allowed, member.class) = (allowed.clone(), class);
-            if let Some(cpus) = allowed {
-                // the task may have died meanwhile
-                let _ = tasks.apply_affinity(task, &cpus);
-            }
-        }
-        self.engine.join(tasks, task, set);
+        let known = tasks.threads_of(tgid).iter().find_map(|thread| tasks.css_set(*thread));
+        let set = tasks.css_set(tgid).or(known).unwrap_or_else(|| self.engine.initial_css_set());
+        self.engine.adopt_into(tasks, task, set);
+        // each adoption is a request of its own
+        tasks.begin_request();
     }
 
     fn needs_veto(&self, tasks: &EngineTasks, task: Tid) -> bool {

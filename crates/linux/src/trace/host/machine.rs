@@ -59,6 +59,8 @@ pub struct Machine {
     pub(crate) moved: HashSet<Tid>,
     /// The processes that are to get a filter for a capability: their threads are visited once for it.
     pub(crate) filtered: HashSet<(Tid, Capability)>,
+    /// Whether the roots have every task of the machine, as those of a daemon.
+    pub(crate) lists_all_tasks: bool,
 }
 
 impl Machine {
@@ -83,6 +85,7 @@ impl Machine {
             sampled: HashSet::new(),
             moved: HashSet::new(),
             filtered: HashSet::new(),
+            lists_all_tasks: false,
         }
     }
 

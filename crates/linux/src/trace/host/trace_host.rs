@@ -123,6 +123,7 @@ impl TraceHost {
     pub fn start(builder: JobBuilder) -> Result<TraceHost, StartError> {
         let JobBuilder { mut supervisor, policy, .. } = builder;
         supervisor.tasks.common.seal_needs(true);
+        supervisor.tasks.common.lists_all_tasks = true;
         let job = Job::idle(supervisor, policy)?;
         Ok(TraceHost { handle: job.handle(), job: Arc::new(Mutex::new(Some(job))) })
     }

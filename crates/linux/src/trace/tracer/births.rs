@@ -62,7 +62,10 @@ impl<P: Policy> Supervisor<P> {
         let tgid = born.tgid;
         let cpu = self.tasks.processes.get(&parent_tgid).map_or(0, |process| process.cpu);
         self.tasks.insert(child, born, cpu);
-        policy.forked(&mut self.tasks, Fork { parent, child, tgid, charged, parent_died: false });
+        policy.forked(
+            &mut self.tasks,
+            Fork { parent, child, tgid, charged, parent_died: false, has_run: false },
+        );
         if refused {
             policy.notice(Notice::UnjudgedKilled { parent, child });
         }
@@ -183,7 +186,10 @@ impl<P: Policy> Supervisor<P> {
         born.killed = unattributed || killed_at_end || self.is_over(lineage.job);
         born.detach = self.ending.is_some();
         self.tasks.insert(child, born, 0);
-        policy.forked(&mut self.tasks, Fork { parent, child, tgid, charged: false, parent_died: true });
+        policy.forked(
+            &mut self.tasks,
+            Fork { parent, child, tgid, charged: false, parent_died: true, has_run: false },
+        );
         match seen {
             UnreportedChild::Stopped { signal, .. } => self.first_stop(child, signal, policy),
             UnreportedChild::Died { .. } => self.finish_dead(child, policy),

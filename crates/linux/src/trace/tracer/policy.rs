@@ -15,7 +15,7 @@ pub type TableOf<P> = TaskTable<<P as Policy>::Task, <P as Policy>::Common>;
 pub struct Fork {
     /// The task that called fork, vfork or clone.
     pub parent: Tid,
-    /// The new task. It has not run yet.
+    /// The new task. It has not run yet, unless [`Fork::has_run`].
     pub child: Tid,
     /// The process of the new task: `child` itself unless it is a thread.
     pub tgid: Tid,
@@ -28,6 +28,8 @@ pub struct Fork {
     /// The kernel does not show the parent of such a child. Without the veto, or when several tasks were killed in
     /// their forks at once, `parent` is the likeliest of them. When none is known, it is the main command.
     pub parent_died: bool,
+    /// Whether the child ran before the tracer had it: it was seized late, while its parent was adopted.
+    pub has_run: bool,
 }
 
 /// The refusal of a fork.

@@ -189,7 +189,8 @@ impl<P: Policy> Supervisor<P> {
         match parent {
             None => policy.adopted(&mut self.tasks, tid, tgid),
             Some(parent) => {
-                let fork = Fork { parent, child: tid, tgid, charged: false, parent_died: false };
+                let fork =
+                    Fork { parent, child: tid, tgid, charged: false, parent_died: false, has_run: true };
                 policy.forked(&mut self.tasks, fork);
                 if policy.starts_frozen(tid) {
                     self.tasks.freeze(tid);

@@ -139,7 +139,10 @@ impl<P: Policy> Supervisor<P> {
         let cpu = self.tasks.processes.get(&tgid).map_or(0, |process| process.cpu);
         self.tasks.insert(tid, task, cpu);
         let Some(parent) = parent else { return policy.adopted(&mut self.tasks, tid, tgid) };
-        policy.forked(&mut self.tasks, Fork { parent, child: tid, tgid, charged: false, parent_died: false });
+        policy.forked(
+            &mut self.tasks,
+            Fork { parent, child: tid, tgid, charged: false, parent_died: false, has_run: false },
+        );
         if let Some(allowed) = policy.allowed_cpus(&self.tasks, tid) {
             // the kernel gives a worker the CPUs of the kernel's own cpuset, whatever its maker has; older kernels let
             // nobody set them
