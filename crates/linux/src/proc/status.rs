@@ -137,6 +137,11 @@ impl StatusFile {
         self.field("VmSize").is_some()
     }
 
+    /// Whether the task has switched transparent huge pages off (`PR_SET_THP_DISABLE`). False before Linux 5.0.
+    pub fn huge_pages_off(&self) -> bool {
+        self.field("THP_enabled") == Some("0")
+    }
+
     /// Whether the task is part of the kernel. Before Linux 6.8 a task without memory counts as one, unless it is a
     /// zombie.
     pub fn is_kernel_thread(&self) -> Option<bool> {

@@ -9,11 +9,11 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use nix::errno::Errno;
-use nix::unistd::{getegid, geteuid, isatty};
+use nix::unistd::{AccessFlags, access, getegid, geteuid, isatty};
 use penfold_core::{Access, CgroupId, Engine, ErrorKind, Tid, host::HostView};
 use penfold_linux::host::RunningCommand;
-use penfold_linux::proc::{TaskStatus, descriptor_path, limits_of, open_working_directory};
-use penfold_linux::trace::{Command, CommandSession, ExecError, ExecOptions, User};
+use penfold_linux::proc::{TaskStatus, descriptor_path, kernel_cgroups, limits_of, open_working_directory};
+use penfold_linux::trace::{Command, CommandSession, ExecError, ExecOptions, Inheritance, User};
 
 use super::context::{CallContext, about, file_address, number};
 use super::replies::ReplyWriter;
@@ -48,8 +48,12 @@ fn start(context: &CallContext<'_>, call: ExecCall) -> Result<Box<dyn RunningCom
     let host = context.service().host().map_err(about(&named))?;
     let options =
         ExecOptions { leave_running: call.leave_running.unwrap_or(false), ..ExecOptions::default() };
-    let (cgroups, supervised) = places(context, call.cgroups.clone())?;
     let caller = &context.client.caller;
+    if call.cgroups.is_empty() && !caller.privileged {
+        let detail = "names none; only the administrator may start a command in no cgroup of its own choice";
+        return Err(Failure::new(ErrorKind::NotPermitted, Errno::EPERM, "cgroups", detail));
+    }
+    let (cgroups, supervised) = places(context, call.cgroups.clone())?;
     restrictions::must_not_exceed_ours(
         restrictions::Execution::Command,
         caller.task.0,
@@ -121,11 +125,12 @@ fn command(context: &CallContext<'_>, call: ExecCall, directory: PathBuf) -> Res
         environment: Some(variables.collect()),
         directory: Some(directory),
         umask: Some(umask(context, call.umask)?),
-        user: user(context),
+        user: user(context)?,
         stdio,
         only_stdio: true,
         session: if terminal { CommandSession::Terminal } else { CommandSession::New },
         limits: limits_of(context.client.caller.task).unwrap_or_default(),
+        inheritance: Some(Arc::new(inheritance(context.client.caller.task)?)),
         ..Command::default()
     })
 }
@@ -150,11 +155,44 @@ fn invalid(errno: Errno, subject: &str, detail: &str) -> Failure {
 }
 
 /// The user of the command. A daemon without root can run commands as its own user only, which needs no change of user.
-fn user(context: &CallContext<'_>) -> Option<User> {
+///
+/// # Errors
+/// `EINVAL` for an id that has no number here: the calls that change ids would leave them as they are.
+fn user(context: &CallContext<'_>) -> Result<Option<User>, Failure> {
     let caller = &context.client.caller;
     let same = caller.uid == geteuid().as_raw() && caller.gid == getegid().as_raw();
     let (uid, gid, groups) = (caller.uid, caller.gid, caller.groups.clone());
-    (geteuid().is_root() || !same).then_some(User { uid, gid, groups })
+    if [uid, gid].iter().chain(&groups).any(|id| *id == u32::MAX) {
+        return Err(invalid(Errno::EINVAL, "caller", "has a user or group without a number here"));
+    }
+    Ok((geteuid().is_root() || !same).then_some(User { uid, gid, groups }))
+}
+
+/// The state that the command has of the caller instead of the daemon.
+///
+/// # Errors
+/// `ESRCH` if the caller is gone; `EPERM` if the daemon can't put the command into a kernel cgroup of the caller.
+fn inheritance(caller: Tid) -> Result<Inheritance, Failure> {
+    let gone = || Failure::new(ErrorKind::NoTask, Errno::ESRCH, "caller", "has ended");
+    let own = kernel_cgroups(Tid(std::process::id().cast_signed())).unwrap_or_default();
+    let theirs = kernel_cgroups(caller).ok_or_else(gone)?;
+    let mut directories = Vec::new();
+    for place in theirs.iter().filter(|place| !own.contains(place)) {
+        let directory = place
+            .directory()
+            .filter(|directory| access(&directory.join("cgroup.procs"), AccessFlags::W_OK).is_ok());
+        directories.push(directory.ok_or_else(|| {
+            let detail = format!(
+                "is in the kernel cgroup {place}, into which the daemon can't put the command; attach the caller \
+                 (task 0) and let it run the command"
+            );
+            Failure::new(ErrorKind::NotPermitted, Errno::EPERM, "caller", detail)
+        })?);
+    }
+    Inheritance::of(caller, &directories).map_err(|errno| match errno {
+        Errno::ESRCH => gone(),
+        errno => Failure::system("caller", errno),
+    })
 }
 
 /// The umask of the command: the caller's, unless the call has one.

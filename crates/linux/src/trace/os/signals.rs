@@ -83,6 +83,15 @@ impl InheritedSignals {
     }
 }
 
+/// Gives every signal its default disposition and blocks none, in a child before exec. Async-signal-safe.
+pub(crate) fn reset() {
+    for signal in 1..=libc::SIGRTMAX() {
+        // fails for KILL, STOP and the C library's own signals
+        set_disposition(signal, false, 0);
+    }
+    set_mask(0);
+}
+
 fn set_mask(mask: u64) {
     // SAFETY: the kernel reads the mask, which has 8 bytes in its own layout.
     unsafe {
