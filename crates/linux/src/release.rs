@@ -12,6 +12,7 @@ use std::{io, thread};
 use penfold_core::{Credentials, Release};
 
 use crate::descriptor::close_all_on_exec;
+use crate::fresh;
 use crate::orphans::Orphans;
 
 /// The most agents that run at one time. Further releases wait.
@@ -70,7 +71,8 @@ enum AgentEvent {
 /// Each agent is started as by [`run_agent`], and in addition:
 ///
 /// - It has a session of its own, and only `/dev/null` open.
-/// - Signal dispositions and umask (022) are those of any new program.
+/// - It has a session keyring of its own.
+/// - Signal dispositions, signal mask and umask (022) are those of any new program.
 /// - User and group are those of the mounter of the hierarchy, if this process is root's.
 ///
 /// At most [`AGENTS_AT_ONCE`] agents run at one time. A cgroup whose release waits already does not wait twice.
@@ -220,14 +222,11 @@ fn spawn(release: &Release) -> io::Result<Child> {
 
 /// Runs between fork and exec. Removes everything that the agent must not inherit from this process.
 fn detach() -> io::Result<()> {
-    for signal in 1..=libc::SIGRTMAX() {
-        // SAFETY: sets a disposition of a process with one thread that is about to execute a program. The calls for
-        // KILL, STOP and the C library's own signals fail.
-        unsafe { libc::signal(signal, libc::SIG_DFL) };
-    }
+    fresh::reset_signals();
     // SAFETY: takes a number.
     unsafe { libc::umask(0o022) };
     nix::unistd::setsid()?;
+    fresh::leave_session_keyring()?;
     close_all_on_exec();
     Ok(())
 }

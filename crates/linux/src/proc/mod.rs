@@ -24,6 +24,7 @@
 //! machine.
 
 mod id_map;
+mod inherited;
 mod limits;
 mod links;
 #[cfg(target_arch = "x86_64")]
@@ -53,6 +54,7 @@ pub use status::{SeccompMode, StatusFile, TaskStatus, command_name};
 pub use system::{LoadAverage, boot_id, load_average};
 pub use tasks::{all_tasks, children_of_process, processes, threads_of};
 
+pub(crate) use inherited::{OWN_OOM_SCORE, oom_score_adj, personality_of, timer_slack_of};
 pub(crate) use links::{read_program_start, sockets_of};
 #[cfg(target_arch = "x86_64")]
 pub(crate) use maps::executable_mappings;

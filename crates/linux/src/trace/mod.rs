@@ -30,7 +30,10 @@ pub use host::{
     Member, PausedChild, RunningJob, Statistics, StoppedHost, SupervisedTask, Survivor, TraceHost,
     TracedCommand, start_host,
 };
-pub use os::{Command, CommandSession, ForwardedSignals, StartError, TracedCalls, User, can_mark_sockets};
+pub use os::{
+    Command, CommandSession, ForwardedSignals, PriorityAttributes, StartError, TracedCalls, User,
+    can_mark_sockets,
+};
 pub use penfold_core::Tid;
 pub use tracer::{
     AdoptError, AtEnd, DetachError, Fork, ForkRefusal, Gone, Handle, Job, JobEnd, JobId, JobOptions,

@@ -5,6 +5,7 @@ use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use super::priority::PriorityAttributes;
 use crate::proc::ResourceLimit;
 
 /// A command to run.
@@ -28,6 +29,11 @@ pub struct Command {
     pub umask: Option<u32>,
     /// Resource limits that differ from those of this process. They are set with this process's rights.
     pub limits: Vec<ResourceLimit>,
+    /// Whether the command has default signal actions, no blocked signal and a session keyring of its own, instead of
+    /// those of this process.
+    pub fresh: bool,
+    /// The attributes of another process that the command gets; `None` for those of this process.
+    pub like: Option<PriorityAttributes>,
     /// The nice value, -20 to 19, set with this process's rights; `None` for that of this process.
     pub nice: Option<i32>,
 }

@@ -7,6 +7,7 @@ pub(crate) mod filter;
 pub(crate) mod injection;
 pub(crate) mod marking;
 pub(crate) mod memory;
+mod priority;
 pub(crate) mod ptrace;
 pub(crate) mod sched;
 pub(crate) mod seize;
@@ -21,6 +22,7 @@ pub(crate) mod wakeup;
 pub use command::{Command, CommandSession, User};
 pub use filter::TracedCalls;
 pub use marking::can_mark_sockets;
+pub use priority::PriorityAttributes;
 pub use signals::ForwardedSignals;
 pub use start_error::StartError;
 

@@ -24,6 +24,15 @@ pub(crate) fn affinity_length() -> Result<usize, Errno> {
     Ok(raw_affinity(Tid(0))?.1)
 }
 
+/// As [`affinity`], in the bytes of the kernel's own masks.
+pub(crate) fn affinity_bytes(tid: Tid) -> Result<Vec<u8>, Errno> {
+    let mut bytes = vec![0_u8; 1024];
+    // SAFETY: the kernel writes at most the length that it is given.
+    let rc = unsafe { libc::syscall(libc::SYS_sched_getaffinity, tid.0, bytes.len(), bytes.as_mut_ptr()) };
+    bytes.truncate(Errno::result(rc)? as usize);
+    Ok(bytes)
+}
+
 fn raw_affinity(tid: Tid) -> Result<(IndexSet, usize), Errno> {
     let mut bytes = [0_u8; 1024];
     // SAFETY: the kernel writes at most the length that it is given.

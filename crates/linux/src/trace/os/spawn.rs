@@ -24,8 +24,10 @@ use super::signals::{self, InheritedSignals};
 use penfold_core::Tid;
 
 use super::filter::{self, TracedCalls};
+use super::priority::PriorityAttributes;
 use super::start_error::StartError;
 use super::{errno, seize, task, wait};
+use crate::fresh;
 use crate::proc::{ResourceLimit, StatusFile, command_name};
 
 fn system(step: &'static str) -> impl Fn(Errno) -> StartError {
@@ -52,6 +54,8 @@ struct ChildSetup<'a> {
     umask: Option<u32>,
     limits: &'a [ResourceLimit],
     nice: Option<i32>,
+    fresh: bool,
+    like: Option<&'a PriorityAttributes>,
     stdio: [Option<BorrowedFd<'a>>; 3],
     only_stdio: bool,
     session: CommandSession,
@@ -141,6 +145,8 @@ pub(crate) fn fork(command: &Command) -> Result<ForkedChild, StartError> {
         umask: command.umask,
         limits: &command.limits,
         nice: command.nice,
+        fresh: command.fresh,
+        like: command.like.as_ref(),
         stdio: [0, 1, 2].map(|stream: usize| command.stdio[stream].as_ref().map(AsFd::as_fd)),
         only_stdio: command.only_stdio,
         session: command.session,
@@ -214,10 +220,17 @@ impl ChildSetup<'_> {
             filter::install(filter::program(interest)).map_err(at(SetupStage::Filter))?;
         }
         self.become_user().map_err(at(SetupStage::User))?;
+        if self.fresh {
+            fresh::leave_session_keyring().map_err(at(SetupStage::Session))?;
+        }
         if let Some(directory) = self.directory {
             process::chdir(directory).map_err(errno).map_err(at(SetupStage::Directory))?;
         }
-        self.inherited.restore();
+        if self.fresh {
+            fresh::reset_signals();
+        } else {
+            self.inherited.restore();
+        }
         if self.replaces_environment {
             // SAFETY: this is the only thread of the process, and the array lives as long as the process.
             unsafe { environ = self.environment.as_ptr() };
@@ -275,6 +288,9 @@ impl ChildSetup<'_> {
     fn set_limits(&self) -> Result<(), Errno> {
         if let Some(mask) = self.umask {
             process::umask(Mode::from_bits_truncate(mask & 0o777));
+        }
+        if let Some(like) = self.like {
+            like.take_over()?;
         }
         if let Some(nice) = self.nice {
             process::setpriority_process(None, nice).map_err(errno)?;
