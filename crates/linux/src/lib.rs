@@ -75,6 +75,7 @@
 pub mod descriptor;
 pub mod doctor;
 pub mod error_text;
+mod fresh;
 pub mod fuse_mount;
 pub mod host;
 pub mod orphans;

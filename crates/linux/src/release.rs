@@ -14,6 +14,7 @@ use rustix::process::{Gid, Uid};
 use rustix::thread::{set_thread_groups, set_thread_res_gid, set_thread_res_uid};
 
 use crate::descriptor::close_all_on_exec;
+use crate::fresh;
 use crate::orphans::Orphans;
 use crate::trace::{Inheritance, join_new_keyring};
 
@@ -241,6 +242,7 @@ fn detach(fresh: &Inheritance, user: Option<(u32, u32)>) -> io::Result<()> {
     // SAFETY: takes a number.
     unsafe { libc::umask(0o022) };
     nix::unistd::setsid()?;
+    fresh::leave_session_keyring()?;
     close_all_on_exec();
     Ok(())
 }

@@ -61,15 +61,36 @@ fn start(context: &CallContext<'_>, call: ExecCall) -> Result<Box<dyn RunningCom
         supervised,
     )?;
     let (directory, open) = directory(context, call.directory.as_deref())?;
-    let running =
-        host.launch(command(context, call, directory)?, cgroups, options).map_err(|error| match error {
-            // the error does not say which of the cgroups did not take the command
-            ExecError::Attach(error) => Failure::from(error).about(named),
-            error => error.into(),
-        })?;
+    let command = command(context, call, directory)?;
+    // limits, umask, directory and priority were the client's if it lives after they were read
+    context.client.must_live()?;
+    let running = host.launch(command, cgroups, options).map_err(|error| match error {
+        // the error does not say which of the cgroups did not take the command
+        ExecError::Attach(error) => Failure::from(error).about(named),
+        error => error.into(),
+    })?;
     // the command's process has a copy of the descriptor now
     drop(open);
     Ok(running)
+}
+
+/// Checks that the command has a cgroup. Only the administrator may start a command outside of all: the command is a
+/// child of the daemon, and would leave the caller's place for the daemon's. A supervised caller's own cgroups count. Its
+/// command is where a child of the caller would be.
+///
+/// Also checks that the command's user is one: setresuid(2) takes -1 for "no change", which would keep the daemon's.
+///
+/// # Errors
+/// `EPERM` without a cgroup; `EINVAL` for a user or group -1.
+fn must_have_place(caller: &Caller, cgroups: &[CgroupId]) -> Result<(), Failure> {
+    if [caller.uid, caller.gid].contains(&u32::MAX) || caller.groups.contains(&u32::MAX) {
+        return Err(invalid(Errno::EINVAL, "caller", "has the user or group -1, which no command can have"));
+    }
+    if caller.privileged || !cgroups.is_empty() {
+        return Ok(());
+    }
+    let detail = "none is named; only the administrator runs a command in no cgroup, so name one";
+    Err(Failure::new(ErrorKind::NotPermitted, Errno::EPERM, "cgroups", detail))
 }
 
 /// The cgroups of the command, and whether the caller is supervised. In a hierarchy without an address in `addresses`,
@@ -114,6 +135,9 @@ fn command(context: &CallContext<'_>, call: ExecCall, directory: PathBuf) -> Res
     if call.command.is_empty() {
         return Err(invalid(Errno::EINVAL, "command", "is empty"));
     }
+    let task = context.client.caller.task;
+    // without the caller's values the command would have the daemon's
+    let unreadable = |errno| Failure::system("the caller's limits and priority", errno);
     let terminal = call.terminal.unwrap_or(false);
     let stdio = streams(context, &call.streams)?;
     if terminal && !stdio[0].as_ref().is_some_and(|input| isatty(input).unwrap_or(false)) {
