@@ -75,7 +75,6 @@
 pub mod descriptor;
 pub mod doctor;
 pub mod error_text;
-mod fresh;
 pub mod fuse_mount;
 pub mod host;
 pub mod orphans;

@@ -14,9 +14,8 @@ use rustix::process::{Gid, Uid};
 use rustix::thread::{set_thread_groups, set_thread_res_gid, set_thread_res_uid};
 
 use crate::descriptor::close_all_on_exec;
-use crate::fresh;
 use crate::orphans::Orphans;
-use crate::trace::{Inheritance, join_new_keyring};
+use crate::trace::{Inheritance, join_new_keyring, reset_signals};
 
 /// The most agents that run at one time. Further releases wait.
 pub const AGENTS_AT_ONCE: usize = 64;
@@ -234,15 +233,10 @@ fn detach(fresh: &Inheritance, user: Option<(u32, u32)>) -> io::Result<()> {
         set_thread_res_uid(uid, uid, uid)?;
     }
     join_new_keyring()?;
-    for signal in 1..=libc::SIGRTMAX() {
-        // SAFETY: sets a disposition of a process with one thread that is about to execute a program. The calls for
-        // KILL, STOP and the C library's own signals fail.
-        unsafe { libc::signal(signal, libc::SIG_DFL) };
-    }
+    reset_signals();
     // SAFETY: takes a number.
     unsafe { libc::umask(0o022) };
     nix::unistd::setsid()?;
-    fresh::leave_session_keyring()?;
     close_all_on_exec();
     Ok(())
 }

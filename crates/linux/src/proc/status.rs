@@ -174,6 +174,11 @@ impl StatusFile {
         self.effective_capabilities().is_some_and(|bits| bits & CAP_SYS_NICE != 0)
     }
 
+    /// Whether the task has `CAP_SYS_ADMIN` in its user namespace.
+    pub(crate) fn may_administer(&self) -> bool {
+        self.effective_capabilities().is_some_and(|bits| bits & CAP_SYS_ADMIN != 0)
+    }
+
     /// Whether execve(2) gives no new privileges (since Linux 4.10).
     pub fn no_new_privileges(&self) -> Option<bool> {
         Some(self.field("NoNewPrivs")? == "1")

@@ -40,3 +40,4 @@ pub use tracer::{
 };
 
 pub(crate) use os::inheritance::join_new_keyring;
+pub(crate) use os::signals::reset as reset_signals;

@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use nix::errno::Errno;
 use nix::unistd::{AccessFlags, access, getegid, geteuid, isatty};
-use penfold_core::{Access, CgroupId, Engine, ErrorKind, Tid, host::HostView};
+use penfold_core::{Access, Caller, CgroupId, Engine, ErrorKind, Tid, host::HostView};
 use penfold_linux::host::RunningCommand;
 use penfold_linux::proc::{TaskStatus, descriptor_path, kernel_cgroups, limits_of, open_working_directory};
 use penfold_linux::trace::{Command, CommandSession, ExecError, ExecOptions, Inheritance, User};
@@ -48,18 +48,9 @@ fn start(context: &CallContext<'_>, call: ExecCall) -> Result<Box<dyn RunningCom
     let host = context.service().host().map_err(about(&named))?;
     let options =
         ExecOptions { leave_running: call.leave_running.unwrap_or(false), ..ExecOptions::default() };
-    let caller = &context.client.caller;
-    if call.cgroups.is_empty() && !caller.privileged {
-        let detail = "names none; only the administrator may start a command in no cgroup of its own choice";
-        return Err(Failure::new(ErrorKind::NotPermitted, Errno::EPERM, "cgroups", detail));
-    }
     let (cgroups, supervised) = places(context, call.cgroups.clone())?;
-    restrictions::must_not_exceed_ours(
-        restrictions::Execution::Command,
-        caller.task.0,
-        caller.uid,
-        supervised,
-    )?;
+    must_have_place(&context.client.caller, &cgroups)?;
+    restrictions::must_not_exceed_ours(restrictions::Execution::Command, context.client, supervised)?;
     let (directory, open) = directory(context, call.directory.as_deref())?;
     let command = command(context, call, directory)?;
     // limits, umask, directory and priority were the client's if it lives after they were read
@@ -137,7 +128,7 @@ fn command(context: &CallContext<'_>, call: ExecCall, directory: PathBuf) -> Res
     }
     let task = context.client.caller.task;
     // without the caller's values the command would have the daemon's
-    let unreadable = |errno| Failure::system("the caller's limits and priority", errno);
+    let unreadable = |errno| Failure::system("the caller's limits", errno);
     let terminal = call.terminal.unwrap_or(false);
     let stdio = streams(context, &call.streams)?;
     if terminal && !stdio[0].as_ref().is_some_and(|input| isatty(input).unwrap_or(false)) {
@@ -149,12 +140,12 @@ fn command(context: &CallContext<'_>, call: ExecCall, directory: PathBuf) -> Res
         environment: Some(variables.collect()),
         directory: Some(directory),
         umask: Some(umask(context, call.umask)?),
-        user: user(context)?,
+        user: user(context),
         stdio,
         only_stdio: true,
         session: if terminal { CommandSession::Terminal } else { CommandSession::New },
-        limits: limits_of(context.client.caller.task).unwrap_or_default(),
-        inheritance: Some(Arc::new(inheritance(context.client.caller.task)?)),
+        limits: limits_of(task).ok_or_else(|| unreadable(Errno::EACCES))?,
+        inheritance: Some(Arc::new(inheritance(task)?)),
         ..Command::default()
     })
 }
@@ -179,17 +170,11 @@ fn invalid(errno: Errno, subject: &str, detail: &str) -> Failure {
 }
 
 /// The user of the command. A daemon without root can run commands as its own user only, which needs no change of user.
-///
-/// # Errors
-/// `EINVAL` for an id that has no number here: the calls that change ids would leave them as they are.
-fn user(context: &CallContext<'_>) -> Result<Option<User>, Failure> {
+fn user(context: &CallContext<'_>) -> Option<User> {
     let caller = &context.client.caller;
     let same = caller.uid == geteuid().as_raw() && caller.gid == getegid().as_raw();
     let (uid, gid, groups) = (caller.uid, caller.gid, caller.groups.clone());
-    if [uid, gid].iter().chain(&groups).any(|id| *id == u32::MAX) {
-        return Err(invalid(Errno::EINVAL, "caller", "has a user or group without a number here"));
-    }
-    Ok((geteuid().is_root() || !same).then_some(User { uid, gid, groups }))
+    (geteuid().is_root() || !same).then_some(User { uid, gid, groups })
 }
 
 /// The state that the command has of the caller instead of the daemon.

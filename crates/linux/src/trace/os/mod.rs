@@ -8,7 +8,6 @@ pub(crate) mod inheritance;
 pub(crate) mod injection;
 pub(crate) mod marking;
 pub(crate) mod memory;
-mod priority;
 pub(crate) mod ptrace;
 pub(crate) mod sched;
 pub(crate) mod seize;
@@ -25,7 +24,6 @@ pub use command::{Command, CommandSession, User};
 pub use filter::TracedCalls;
 pub use inheritance::Inheritance;
 pub use marking::can_mark_sockets;
-pub use priority::PriorityAttributes;
 pub use signals::ForwardedSignals;
 pub use start_error::StartError;
 

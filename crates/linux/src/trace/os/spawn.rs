@@ -27,7 +27,6 @@ use super::filter::{self, TracedCalls};
 use super::inheritance::{self, Inheritance};
 use super::start_error::StartError;
 use super::{errno, seize, task, wait};
-use crate::fresh;
 use crate::proc::{ResourceLimit, StatusFile, command_name};
 
 fn system(step: &'static str) -> impl Fn(Errno) -> StartError {
@@ -55,8 +54,6 @@ struct ChildSetup<'a> {
     limits: &'a [ResourceLimit],
     inheritance: Option<&'a Inheritance>,
     nice: Option<i32>,
-    fresh: bool,
-    like: Option<&'a PriorityAttributes>,
     stdio: [Option<BorrowedFd<'a>>; 3],
     only_stdio: bool,
     session: CommandSession,
@@ -149,8 +146,6 @@ pub(crate) fn fork(command: &Command) -> Result<ForkedChild, StartError> {
         limits: &command.limits,
         inheritance: command.inheritance.as_deref(),
         nice: command.nice,
-        fresh: command.fresh,
-        like: command.like.as_ref(),
         stdio: [0, 1, 2].map(|stream: usize| command.stdio[stream].as_ref().map(AsFd::as_fd)),
         only_stdio: command.only_stdio,
         session: command.session,
@@ -232,9 +227,6 @@ impl ChildSetup<'_> {
             filter::install(filter::program(interest)).map_err(at(SetupStage::Filter))?;
         }
         self.become_user().map_err(at(SetupStage::User))?;
-        if self.fresh {
-            fresh::leave_session_keyring().map_err(at(SetupStage::Session))?;
-        }
         if let Some(directory) = self.directory {
             process::chdir(directory).map_err(errno).map_err(at(SetupStage::Directory))?;
         }
@@ -301,9 +293,6 @@ impl ChildSetup<'_> {
     fn set_limits(&self) -> Result<(), Errno> {
         if let Some(mask) = self.umask {
             process::umask(Mode::from_bits_truncate(mask & 0o777));
-        }
-        if let Some(like) = self.like {
-            like.take_over()?;
         }
         if let Some(nice) = self.nice {
             process::setpriority_process(None, nice).map_err(errno)?;
