@@ -57,7 +57,7 @@ fn probe(place: &[&str], state: &[&str], through: bool, socket: &Path) -> String
 
 /// The output without the dispositions of signals: those of a test's process are of no importance.
 fn without_signals(text: &str) -> String {
-    text.lines().filter(|line| !line.starts_with("signals")).map(|line| format!("{line}\n")).collect()
+    text.split_inclusive('\n').filter(|line| !line.starts_with("signals")).collect()
 }
 
 /// A daemon of root in an odd state, with a cgroup that everybody may use.
