@@ -114,7 +114,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     println!("{:28} {:>9} {:>9} {:>9} {:>9}", "attack", "write", "worst", "10 forks", "worst");
     row("idle", &mut root, arguments.rounds)?;
     for attack in ATTACKS.iter().filter(|attack| attack.name.contains(&arguments.only)) {
-        let attacker = Attacker::start(attack, &directory.join("control"))?;
+        let attacker = AttackingProcess::start(attack, &directory.join("control"))?;
         row(attack.name, &mut root, arguments.rounds)?;
         drop(attacker);
     }
@@ -173,11 +173,11 @@ fn median_and_worst(mut times: Vec<Duration>) -> [f64; 2] {
 }
 
 /// A process of another user. Drop kills it.
-struct Attacker(Child);
+struct AttackingProcess(Child);
 
-impl Attacker {
+impl AttackingProcess {
     /// Starts an attack and waits until every connection has begun.
-    fn start(attack: &Attack, socket: &Path) -> Result<Attacker, Box<dyn Error>> {
+    fn start(attack: &Attack, socket: &Path) -> Result<AttackingProcess, Box<dyn Error>> {
         // another user may not be able to reach the program in its own place
         let program = socket.with_file_name("attacker");
         if !program.exists() {
@@ -192,11 +192,11 @@ impl Attacker {
             .spawn()?;
         child.stdout.take().ok_or("no pipe")?.read_exact(&mut [0])?;
         thread::sleep(Duration::from_millis(500));
-        Ok(Attacker(child))
+        Ok(AttackingProcess(child))
     }
 }
 
-impl Drop for Attacker {
+impl Drop for AttackingProcess {
     fn drop(&mut self) {
         let _ = self.0.kill();
         let _ = self.0.wait();
@@ -225,7 +225,7 @@ impl Attack {
                     if !again {
                         return thread::park();
                     }
-                    let mut buffer = [0; 1 << 16];
+                    let mut buffer = vec![0; 1 << 16];
                     while !matches!(stream.read(&mut buffer), Ok(length) if length == 0 || buffer[length - 1] == 0) {}
                 }
             })?;

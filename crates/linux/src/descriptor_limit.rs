@@ -16,7 +16,7 @@ static BEFORE: AtomicU64 = AtomicU64::new(UNCHANGED);
 
 /// Raises the soft limit on descriptors of this process to the hard one, and returns the limit in force.
 ///
-/// Commands, release agents and helper programs that this crate starts get the old soft limit back: a program that
+/// Commands, release agents and helper programs that this crate starts get the old soft limit back. A program that
 /// uses select(2) must not get a descriptor above 1023 by surprise.
 ///
 /// # Errors

@@ -1,12 +1,19 @@
-//! Unix sockets: bytes together with descriptors, and the groups of the peer.
+//! Unix sockets: bytes together with descriptors, the peer's process and its groups.
 
 use std::io;
 use std::mem::{self, MaybeUninit};
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::net::UnixStream;
 use std::ptr;
 
 use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use penfold_core::Tid;
+
+use crate::proc::start_time;
+
+/// The socket option `SO_PEERPIDFD`, since Linux 6.5. The C library's bindings lack it.
+const SO_PEERPIDFD: libc::c_int = 77;
 
 /// The most descriptors that the kernel passes with one message (`SCM_MAX_FD`).
 const MOST: usize = 253;
@@ -82,6 +89,72 @@ pub fn receive(socket: &UnixStream, buffer: &mut [u8], files: usize) -> io::Resu
     Ok(Received { length, files, lost_files: message.msg_flags & libc::MSG_CTRUNC != 0 })
 }
 
+/// A process that keeps its meaning when its number is used again.
+///
+/// A fact from `/proc` belongs to this process if [`PeerProcess::lives`] is true after the fact was read.
+#[derive(Debug)]
+pub struct PeerProcess {
+    pid: Tid,
+    known_by: ProcessKey,
+}
+
+#[derive(Debug)]
+enum ProcessKey {
+    /// A pidfd, which never means another process.
+    Descriptor(OwnedFd),
+    /// The start time. Before Linux 6.5 a number that is used again between connect(2) and this look is not noticed.
+    Start(u64),
+    /// The process had ended already.
+    Ended,
+}
+
+impl PeerProcess {
+    /// The process that connected this socket, which `SO_PEERCRED` names `pid`.
+    pub fn of(socket: &UnixStream, pid: i32) -> PeerProcess {
+        match peer_descriptor(socket) {
+            Ok(descriptor) => PeerProcess { pid: Tid(pid), known_by: ProcessKey::Descriptor(descriptor) },
+            Err(Errno::ENOPROTOOPT) => PeerProcess::with_number(pid),
+            Err(_) => PeerProcess { pid: Tid(pid), known_by: ProcessKey::Ended },
+        }
+    }
+
+    /// The process that has this number now.
+    pub fn with_number(pid: i32) -> PeerProcess {
+        let known_by = start_time(Tid(pid)).map_or(ProcessKey::Ended, ProcessKey::Start);
+        PeerProcess { pid: Tid(pid), known_by }
+    }
+
+    /// The number of the process, which can be another process's once this one has ended.
+    pub fn pid(&self) -> Tid {
+        self.pid
+    }
+
+    /// Whether the process has not ended. A zombie has.
+    pub fn lives(&self) -> bool {
+        match &self.known_by {
+            ProcessKey::Descriptor(descriptor) => {
+                let mut ended = [PollFd::new(descriptor.as_fd(), PollFlags::POLLIN)];
+                poll(&mut ended, PollTimeout::ZERO) == Ok(0)
+            }
+            ProcessKey::Start(start) => start_time(self.pid) == Some(*start),
+            ProcessKey::Ended => false,
+        }
+    }
+}
+
+fn peer_descriptor(socket: &UnixStream) -> Result<OwnedFd, Errno> {
+    let mut number: RawFd = -1;
+    let mut length = mem::size_of::<RawFd>() as libc::socklen_t;
+    // SAFETY: the kernel writes at most `length` bytes into a number of that size.
+    let answer = unsafe {
+        let to = (&raw mut number).cast();
+        libc::getsockopt(socket.as_raw_fd(), libc::SOL_SOCKET, SO_PEERPIDFD, to, &raw mut length)
+    };
+    Errno::result(answer)?;
+    // SAFETY: the kernel has just installed this descriptor, close-on-exec, and no other code has its number.
+    Ok(unsafe { OwnedFd::from_raw_fd(number) })
+}
+
 /// The supplementary groups that the peer had when it connected; `None` before Linux 4.13.
 pub fn groups(socket: &UnixStream) -> Option<Vec<u32>> {
     // NGROUPS_MAX
@@ -107,11 +180,9 @@ pub fn groups(socket: &UnixStream) -> Option<Vec<u32>> {
 
 #[cfg(test)]
 mod tests {
-    use std::io::{IoSlice, Read, Write};
-    use std::os::fd::AsFd;
-
     use nix::fcntl::{FcntlArg, FdFlag, fcntl};
     use nix::sys::socket::{ControlMessage, MsgFlags, sendmsg};
+    use std::io::{IoSlice, Read, Write};
 
     use super::*;
 
@@ -158,6 +229,20 @@ mod tests {
             let received = receive(&here, &mut [0; 16], wanted).expect("received");
             assert_eq!((received.length, received.files.len(), received.lost_files), (1, wanted, true));
         }
+    }
+
+    #[test]
+    fn process_with_a_number_lives_until_it_ends() {
+        let (here, _there) = UnixStream::pair().expect("a pair");
+        let own = std::process::id().cast_signed();
+        assert!(PeerProcess::of(&here, own).lives() && PeerProcess::with_number(own).lives());
+        let mut child =
+            std::process::Command::new("cat").stdin(std::process::Stdio::piped()).spawn().expect("cat");
+        let process = PeerProcess::with_number(child.id().cast_signed());
+        assert!(process.lives());
+        drop(child.stdin.take());
+        child.wait().expect("it ends");
+        assert!(!process.lives() && !PeerProcess::with_number(i32::MAX).lives());
     }
 
     #[test]

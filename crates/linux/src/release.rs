@@ -10,10 +10,13 @@ use std::time::{Duration, Instant};
 use std::{io, thread};
 
 use penfold_core::{Credentials, Release};
+use rustix::process::{Gid, Uid};
+use rustix::thread::{set_thread_groups, set_thread_res_gid, set_thread_res_uid};
 
 use crate::descriptor::close_all_on_exec;
 use crate::descriptor_limit::{give_back, given_back};
 use crate::orphans::Orphans;
+use crate::trace::{Inheritance, join_new_keyring, reset_signals};
 
 /// The most agents that run at one time. Further releases wait.
 pub const AGENTS_AT_ONCE: usize = 64;
@@ -73,6 +76,7 @@ enum AgentEvent {
 ///
 /// - It has a session of its own, and only `/dev/null` open.
 /// - Signal dispositions and umask (022) are those of any new program.
+/// - It has a session keyring of its own, and the priority and the protections of any new program.
 /// - User and group are those of the mounter of the hierarchy, if this process is root's.
 ///
 /// At most [`AGENTS_AT_ONCE`] agents run at one time. A cgroup whose release waits already does not wait twice.
@@ -222,21 +226,26 @@ fn spawn(release: &Release) -> io::Result<Child> {
     command.stdout(Stdio::null()).stderr(Stdio::null());
     let Credentials { uid, gid } = release.mounter;
     let own = (nix::unistd::geteuid().as_raw(), nix::unistd::getegid().as_raw());
-    if own.0 == 0 && own != (uid, gid) {
-        command.uid(uid).gid(gid);
-    }
+    let user = (own.0 == 0 && own != (uid, gid)).then_some((uid, gid));
+    let fresh = Inheritance::fresh();
     // SAFETY: the closure makes system calls only. It takes no lock and allocates nothing.
-    unsafe { command.pre_exec(detach) };
+    unsafe { command.pre_exec(move || detach(&fresh, user)) };
     command.spawn()
 }
 
 /// Runs between fork and exec. Removes everything that the agent must not inherit from this process.
-fn detach() -> io::Result<()> {
-    for signal in 1..=libc::SIGRTMAX() {
-        // SAFETY: sets a disposition of a process with one thread that is about to execute a program. The calls for
-        // KILL, STOP and the C library's own signals fail.
-        unsafe { libc::signal(signal, libc::SIG_DFL) };
+fn detach(fresh: &Inheritance, user: Option<(u32, u32)>) -> io::Result<()> {
+    // EPERM: an agent of a user without privilege keeps what this process has no right to raise
+    let _ = fresh.apply();
+    if let Some((uid, gid)) = user {
+        let (uid, gid) = (Uid::from_raw(uid), Gid::from_raw(gid));
+        // bare system calls, for the only thread of a forked child
+        set_thread_groups(&[])?;
+        set_thread_res_gid(gid, gid, gid)?;
+        set_thread_res_uid(uid, uid, uid)?;
     }
+    join_new_keyring()?;
+    reset_signals();
     // SAFETY: takes a number.
     unsafe { libc::umask(0o022) };
     nix::unistd::setsid()?;

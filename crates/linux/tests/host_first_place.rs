@@ -10,7 +10,7 @@ use penfold_core::{CgroupId, MoveScope, Tid};
 use penfold_linux::trace::{Command, ExecOptions};
 use penfold_testkit::{OutsideProcess, TempDir, is_root, needs, skip, wait_until};
 
-/// A class that SO_PRIORITY and SO_MARK show.
+/// A class that `SO_PRIORITY` and `SO_MARK` show.
 const CLASS: &str = "7";
 
 /// Has a socket, and prints for each USR1 mark and priority of this socket and of a new one, and those of a child.

@@ -24,7 +24,7 @@ use crate::report::{self, Destination};
 pub(crate) fn run(arguments: &RunArguments, global: &GlobalOptions) -> Outcome {
     // Blocked before any other thread exists, so that all threads inherit the mask.
     let signals = ForwardedSignals::block();
-    // what a job has made is left behind where the daemon gets no time to answer
+    // the job's cgroups are left behind where the daemon gets no time to answer
     interruption()?.set_grace(GRACE);
     let HostName::Trace = arguments.host;
     let json = arguments.json.as_ref().map(Destination::open).transpose()?;

@@ -23,7 +23,9 @@
 //! `Kthread` and `uid_map`. It converts every field of a status, and a listing reads the status of every task of the
 //! machine.
 
+mod cgroups;
 mod id_map;
+mod inherited;
 mod limits;
 mod links;
 #[cfg(target_arch = "x86_64")]
@@ -43,6 +45,7 @@ use std::io::{self, Read as _};
 #[cfg(test)]
 use penfold_core::Tid;
 
+pub use cgroups::{KernelCgroup, kernel_cgroups};
 pub use id_map::{IdExtent, gid_map, has_all_user_ids, uid_map};
 pub use limits::{ResourceLimit, limits_of};
 pub use links::{descriptor_path, open_working_directory, owner_of, root_of};
@@ -57,6 +60,7 @@ pub use status::{SeccompMode, StatusFile, TaskStatus, command_name};
 pub use system::{LoadAverage, boot_id, load_average};
 pub use tasks::{all_tasks, children_of_process, processes, threads_of};
 
+pub(crate) use inherited::{OwnFile, fresh_files, inherited_files, inherited_text};
 pub(crate) use links::{read_program_start, sockets_of};
 #[cfg(target_arch = "x86_64")]
 pub(crate) use maps::executable_mappings;

@@ -137,6 +137,11 @@ impl StatusFile {
         self.field("VmSize").is_some()
     }
 
+    /// Whether the task has switched transparent huge pages off (`PR_SET_THP_DISABLE`). False before Linux 5.0.
+    pub fn huge_pages_off(&self) -> bool {
+        self.field("THP_enabled") == Some("0")
+    }
+
     /// Whether the task is part of the kernel. Before Linux 6.8 a task without memory counts as one, unless it is a
     /// zombie.
     pub fn is_kernel_thread(&self) -> Option<bool> {
@@ -167,6 +172,11 @@ impl StatusFile {
     /// Whether the task may set the affinity of other users' tasks: `CAP_SYS_NICE`.
     pub(crate) fn may_set_affinity(&self) -> bool {
         self.effective_capabilities().is_some_and(|bits| bits & CAP_SYS_NICE != 0)
+    }
+
+    /// Whether the task has `CAP_SYS_ADMIN` in its user namespace.
+    pub(crate) fn may_administer(&self) -> bool {
+        self.effective_capabilities().is_some_and(|bits| bits & CAP_SYS_ADMIN != 0)
     }
 
     /// Whether execve(2) gives no new privileges (since Linux 4.10).

@@ -30,9 +30,14 @@ pub use host::{
     Member, PausedChild, RunningJob, Statistics, StoppedHost, SupervisedTask, Survivor, TraceHost,
     TracedCommand, start_host,
 };
-pub use os::{Command, CommandSession, ForwardedSignals, StartError, TracedCalls, User, can_mark_sockets};
+pub use os::{
+    Command, CommandSession, ForwardedSignals, Inheritance, StartError, TracedCalls, User, can_mark_sockets,
+};
 pub use penfold_core::Tid;
 pub use tracer::{
     AdoptError, AtEnd, DetachError, Fork, ForkRefusal, Gone, Handle, Job, JobEnd, JobId, JobOptions,
     JobOutcome, LaunchedJob, Notice, Policy, Supervisor, TRACER_NAME, TableOf, TaskTable, TraceOptions,
 };
+
+pub(crate) use os::inheritance::join_new_keyring;
+pub(crate) use os::signals::reset as reset_signals;

@@ -10,16 +10,16 @@ use crate::failure::Failure;
 
 /// How many calls of each user are waiting or being answered.
 #[derive(Debug, Default)]
-pub(super) struct CallCounts(Mutex<HashMap<u32, usize>>);
+pub(super) struct UserCallCounts(Mutex<HashMap<u32, usize>>);
 
 /// A call in progress. Drop ends it.
 #[derive(Debug)]
 pub(super) struct CallInProgress<'a> {
-    counts: &'a CallCounts,
+    counts: &'a UserCallCounts,
     uid: u32,
 }
 
-impl CallCounts {
+impl UserCallCounts {
     /// Counts a call of a user. `most` is the user's quota; `None` for the administrator.
     ///
     /// # Errors
@@ -55,7 +55,7 @@ mod tests {
 
     #[test]
     fn calls_of_one_user_are_bounded_and_no_others() {
-        let counts = CallCounts::default();
+        let counts = UserCallCounts::default();
         let begun: Vec<_> = (0..3).map(|_| counts.begin(7, Some(3)).expect("within the quota")).collect();
         let refused = counts.begin(7, Some(3)).expect_err("one too many");
         assert_eq!(refused.errno, Errno::EAGAIN);

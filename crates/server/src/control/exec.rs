@@ -9,11 +9,11 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use nix::errno::Errno;
-use nix::unistd::{getegid, geteuid, isatty};
-use penfold_core::{Access, CgroupId, Engine, ErrorKind, Tid, host::HostView};
+use nix::unistd::{AccessFlags, access, getegid, geteuid, isatty};
+use penfold_core::{Access, Caller, CgroupId, Engine, ErrorKind, Tid, host::HostView};
 use penfold_linux::host::RunningCommand;
-use penfold_linux::proc::{TaskStatus, descriptor_path, limits_of, open_working_directory};
-use penfold_linux::trace::{Command, CommandSession, ExecError, ExecOptions, User};
+use penfold_linux::proc::{TaskStatus, descriptor_path, kernel_cgroups, limits_of, open_working_directory};
+use penfold_linux::trace::{Command, CommandSession, ExecError, ExecOptions, Inheritance, User};
 
 use super::context::{CallContext, about, file_address, number};
 use super::replies::ReplyWriter;
@@ -49,23 +49,39 @@ fn start(context: &CallContext<'_>, call: ExecCall) -> Result<Box<dyn RunningCom
     let options =
         ExecOptions { leave_running: call.leave_running.unwrap_or(false), ..ExecOptions::default() };
     let (cgroups, supervised) = places(context, call.cgroups.clone())?;
-    let caller = &context.client.caller;
-    restrictions::must_not_exceed_ours(
-        restrictions::Execution::Command,
-        caller.task.0,
-        caller.uid,
-        supervised,
-    )?;
+    must_have_place(&context.client.caller, &cgroups)?;
+    restrictions::must_not_exceed_ours(restrictions::Execution::Command, context.client, supervised)?;
     let (directory, open) = directory(context, call.directory.as_deref())?;
-    let running =
-        host.launch(command(context, call, directory)?, cgroups, options).map_err(|error| match error {
-            // the error does not say which of the cgroups did not take the command
-            ExecError::Attach(error) => Failure::from(error).about(named),
-            error => error.into(),
-        })?;
+    let command = command(context, call, directory)?;
+    // limits, umask, directory and priority were the client's if it lives after they were read
+    context.client.must_live()?;
+    let running = host.launch(command, cgroups, options).map_err(|error| match error {
+        // the error does not say which of the cgroups did not take the command
+        ExecError::Attach(error) => Failure::from(error).about(named),
+        error => error.into(),
+    })?;
     // the command's process has a copy of the descriptor now
     drop(open);
     Ok(running)
+}
+
+/// Checks that the command has a cgroup. Only the administrator may start a command outside of all. The command is a
+/// child of the daemon, and would leave the caller's place for the daemon's. A supervised caller's own cgroups count. Its
+/// command is where a child of the caller would be.
+///
+/// Also checks that the command's user is one: setresuid(2) takes -1 for "no change", which would keep the daemon's.
+///
+/// # Errors
+/// `EPERM` without a cgroup; `EINVAL` for a user or group -1.
+fn must_have_place(caller: &Caller, cgroups: &[CgroupId]) -> Result<(), Failure> {
+    if [caller.uid, caller.gid].contains(&u32::MAX) || caller.groups.contains(&u32::MAX) {
+        return Err(invalid(Errno::EINVAL, "caller", "has the user or group -1, which no command can have"));
+    }
+    if caller.privileged || !cgroups.is_empty() {
+        return Ok(());
+    }
+    let detail = "none is named; only the administrator runs a command in no cgroup, so name one";
+    Err(Failure::new(ErrorKind::NotPermitted, Errno::EPERM, "cgroups", detail))
 }
 
 /// The cgroups of the command, and whether the caller is supervised. In a hierarchy without an address in `addresses`,
@@ -110,6 +126,9 @@ fn command(context: &CallContext<'_>, call: ExecCall, directory: PathBuf) -> Res
     if call.command.is_empty() {
         return Err(invalid(Errno::EINVAL, "command", "is empty"));
     }
+    let task = context.client.caller.task;
+    // without the caller's values the command would have the daemon's
+    let unreadable = |errno| Failure::system("the caller's limits", errno);
     let terminal = call.terminal.unwrap_or(false);
     let stdio = streams(context, &call.streams)?;
     if terminal && !stdio[0].as_ref().is_some_and(|input| isatty(input).unwrap_or(false)) {
@@ -125,7 +144,8 @@ fn command(context: &CallContext<'_>, call: ExecCall, directory: PathBuf) -> Res
         stdio,
         only_stdio: true,
         session: if terminal { CommandSession::Terminal } else { CommandSession::New },
-        limits: limits_of(context.client.caller.task).unwrap_or_default(),
+        limits: limits_of(task).ok_or_else(|| unreadable(Errno::EACCES))?,
+        inheritance: Some(Arc::new(inheritance(task)?)),
         ..Command::default()
     })
 }
@@ -155,6 +175,33 @@ fn user(context: &CallContext<'_>) -> Option<User> {
     let same = caller.uid == geteuid().as_raw() && caller.gid == getegid().as_raw();
     let (uid, gid, groups) = (caller.uid, caller.gid, caller.groups.clone());
     (geteuid().is_root() || !same).then_some(User { uid, gid, groups })
+}
+
+/// The state that the command has of the caller instead of the daemon.
+///
+/// # Errors
+/// `ESRCH` if the caller is gone; `EPERM` if the daemon can't put the command into a kernel cgroup of the caller.
+fn inheritance(caller: Tid) -> Result<Inheritance, Failure> {
+    let gone = || Failure::new(ErrorKind::NoTask, Errno::ESRCH, "caller", "has ended");
+    let own = kernel_cgroups(Tid(std::process::id().cast_signed())).unwrap_or_default();
+    let theirs = kernel_cgroups(caller).ok_or_else(gone)?;
+    let mut directories = Vec::new();
+    for place in theirs.iter().filter(|place| !own.contains(place)) {
+        let directory = place
+            .directory()
+            .filter(|directory| access(&directory.join("cgroup.procs"), AccessFlags::W_OK).is_ok());
+        directories.push(directory.ok_or_else(|| {
+            let detail = format!(
+                "is in the kernel cgroup {place}, into which the daemon can't put the command; attach the caller \
+                 (task 0) and let it run the command"
+            );
+            Failure::new(ErrorKind::NotPermitted, Errno::EPERM, "caller", detail)
+        })?);
+    }
+    Inheritance::of(caller, &directories).map_err(|errno| match errno {
+        Errno::ESRCH => gone(),
+        errno => Failure::system("caller", errno),
+    })
 }
 
 /// The umask of the command: the caller's, unless the call has one.

@@ -16,8 +16,8 @@ pub struct Limits {
     pub kept_for_root: usize,
     /// Connections of one user. The administrator is bound by `connections` only.
     pub connections_of_user: usize,
-    /// Descriptors that clients make the daemon keep beside their connections: those that came with a message, until
-    /// the call is answered, and one for each watch.
+    /// Descriptors that clients make the daemon keep beside their connections. These are one for each watch, and those
+    /// that came with a message, until the call is answered.
     pub descriptors: PoolLimit,
     /// Bytes of one message, without the NUL at its end.
     pub message: usize,
@@ -45,8 +45,8 @@ pub struct Limits {
 
 const MIB: usize = 1 << 20;
 
-/// The descriptors that one connection can need: its socket, the process at the other end, and four for the work of a
-/// call, such as files of `/proc`, a directory, `/dev/null`.
+/// The descriptors that one connection can need: its socket, the process at the other end, and four for a call. A call
+/// opens files of `/proc`, a directory, `/dev/null`.
 const FOR_CONNECTION: usize = 6;
 
 impl Default for Limits {

@@ -13,6 +13,7 @@ use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::socket::{Shutdown, UnixCredentials, getsockopt, shutdown, sockopt::PeerCredentials};
 use nix::unistd::geteuid;
+use penfold_linux::peer::PeerProcess;
 
 use super::limits::Limits;
 use super::replies::ReplyWriter;
@@ -114,7 +115,7 @@ fn is_scarcity(error: &io::Error) -> bool {
 fn receive(stream: UnixStream, connections: &Arc<Connections>, server: &Arc<ControlServer>, scarce: bool) {
     let Ok(peer) = getsockopt(&stream, PeerCredentials) else { return };
     let stream = Arc::new(stream);
-    let administrator = || is_administrator(server.service.trust(), peer);
+    let administrator = || is_administrator(server.service.trust(), &stream, peer);
     let entered = if scarce && !administrator() {
         Err("the daemon has no descriptor for one more connection; try again")
     } else {
@@ -147,11 +148,12 @@ fn reject(stream: &UnixStream, peer: UnixCredentials, reason: &str) {
 
 /// Whether a process is the daemon's administrator, for whom a reserve is kept. For the engine of one `penfold run`,
 /// that is its user.
-fn is_administrator(trust: Trust, peer: UnixCredentials) -> bool {
+fn is_administrator(trust: Trust, stream: &UnixStream, peer: UnixCredentials) -> bool {
     match trust {
         Trust::Nobody => peer.uid() == geteuid().as_raw(),
         trust @ Trust::Owner(_) => {
-            Client::connected(trust, peer.pid(), peer.uid(), peer.gid(), Some(Vec::new())).caller.privileged
+            let process = PeerProcess::of(stream, peer.pid());
+            Client::connected(trust, process, peer.uid(), peer.gid(), Some(Vec::new())).caller.privileged
         }
     }
 }

@@ -154,7 +154,7 @@ impl<'a> MessageReader<'a> {
                 Err(errno) => return Err(errno.into()),
             }
             let _turn = self.pools.receiving.lock().unwrap_or_else(PoisonError::into_inner);
-            // one more than a message may have, so that too many can be told from a pool that is empty
+            // one more than a message may have, so that too many differ from a pool that is empty
             let room = self.passed.grow_up_to((self.limits.files + 1).saturating_sub(self.files.len()));
             let received = peer::receive(self.stream, &mut self.buffer[self.filled..], room);
             let kept = received.as_ref().map_or(0, |received| received.files.len());

@@ -18,7 +18,7 @@ pub(super) fn load(context: &CallContext<'_>, call: LoadModuleCall) -> Result<Lo
     context.service().must_own(context.client).map_err(about(named))?;
     let caller = &context.client.caller;
     let supervised = context.service().with_snapshot(|_, host| host.task(caller.task).is_some())?;
-    restrictions::must_not_exceed_ours(Execution::Module, caller.task.0, caller.uid, supervised)?;
+    restrictions::must_not_exceed_ours(Execution::Module, context.client, supervised)?;
     let module = unescape(&call.module);
     let module = context.service().load_module(context.client, Path::new(OsStr::from_bytes(&module)))?;
     Ok(LoadModuleReply { module })

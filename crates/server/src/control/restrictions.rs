@@ -11,6 +11,7 @@ use nix::unistd::geteuid;
 use penfold_core::{ErrorKind, Tid};
 use penfold_linux::proc::{Namespace, SeccompMode, StatusFile, namespace_of, root_of};
 
+use crate::client::Client;
 use crate::failure::Failure;
 
 /// Restrictions of a process, from `/proc/PID/status`.
@@ -52,13 +53,14 @@ impl Restrictions {
         root: bool,
         supervised: bool,
     ) -> Option<&'static str> {
-        // A supervised caller may have been launched here. Then it has the filter that its command will have and, where
-        // the daemon is not root, the same bit.
+        // A supervised caller may have been launched here. Then it has the filter that its command will have.
         let filters = daemon.filters + u32::from(supervised);
         if self.filters > filters {
             return Some("a system call filter");
         }
-        if root_daemon && self.no_new_privileges && !daemon.no_new_privileges {
+        // Landlock shows nowhere, but without root's rights it takes this bit. A command of a user's daemon got the bit
+        // with penfold's filter. It may have taken Landlock on since, so it is refused as well.
+        if self.no_new_privileges && !daemon.no_new_privileges {
             return Some("no new privileges");
         }
         if root_daemon && daemon.bounding & !self.bounding != 0 {
@@ -77,17 +79,17 @@ pub(super) enum Execution {
     Module,
 }
 
-/// Checks that the daemon may run code for this process, which has the user `uid`.
+/// Checks that the daemon may run code for this client.
 ///
 /// # Errors
 /// `EPERM` with the restriction in the message; `ESRCH` if the process is gone.
 pub(super) fn must_not_exceed_ours(
     what: Execution,
-    pid: i32,
-    uid: u32,
+    client: &Client,
     supervised: bool,
 ) -> Result<(), Failure> {
-    let (pid, own) = (Tid(pid), Tid(std::process::id().cast_signed()));
+    let (pid, own) = (client.caller.task, Tid(std::process::id().cast_signed()));
+    client.must_live()?;
     let confined = match what {
         Execution::Command => "the command; attach the caller (task 0) and let it run the command",
         Execution::Module => "the module",
@@ -106,8 +108,10 @@ pub(super) fn must_not_exceed_ours(
         return refuse("another root directory");
     }
     let theirs = Restrictions::read(pid).ok_or_else(gone)?;
+    // all that was read is the client's if it lives still
+    client.must_live()?;
     let ours = Restrictions::read(own).ok_or_else(gone)?;
-    match theirs.exceeds(ours, geteuid().is_root(), uid == 0, supervised) {
+    match theirs.exceeds(ours, geteuid().is_root(), client.caller.uid == 0, supervised) {
         Some(restriction) => refuse(restriction),
         None => Ok(()),
     }
@@ -127,12 +131,14 @@ mod tests {
         assert_eq!(free.exceeds(filtered, true, false, false), None);
         let bit = Restrictions { no_new_privileges: true, ..free };
         assert_eq!(bit.exceeds(free, true, false, false), Some("no new privileges"));
-        assert_eq!(bit.exceeds(free, false, false, false), None);
+        assert_eq!(bit.exceeds(free, false, false, false), Some("no new privileges"));
+        assert_eq!(bit.exceeds(free, false, false, true), Some("no new privileges"));
+        assert_eq!(bit.exceeds(bit, false, false, true), None);
         let bounded = Restrictions { bounding: 0x7f, ..free };
         assert!(bounded.exceeds(free, true, false, false).is_some());
         let dropped = Restrictions { permitted: 0, ..free };
         assert_eq!(dropped.exceeds(free, true, false, false), None);
         assert_eq!(dropped.exceeds(free, true, true, false), Some("dropped capabilities"));
-        assert!(must_not_exceed_ours(Execution::Command, std::process::id().cast_signed(), 1, false).is_ok());
+        assert!(must_not_exceed_ours(Execution::Command, &Client::own(), false).is_ok());
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use nix::unistd::geteuid;
 use varlink::VarlinkService;
 
-use super::call_counts::CallCounts;
+use super::call_counts::UserCallCounts;
 use super::hub::WatchHub;
 use super::limits::Limits;
 use super::pool::{ClientPools, Holder};
@@ -25,7 +25,7 @@ pub struct ControlServer {
     pub(super) standard: VarlinkService,
     pub(super) hub: Arc<WatchHub>,
     /// The calls in progress.
-    pub(super) calls: CallCounts,
+    pub(super) calls: UserCallCounts,
     pub(super) viewer: Option<Arc<dyn Viewer>>,
     not_restored: Vec<String>,
     journal: Option<Journal>,
@@ -41,7 +41,7 @@ impl ControlServer {
             pools: ClientPools::new(&Limits::default()),
             standard: standard::standard(),
             hub,
-            calls: CallCounts::default(),
+            calls: UserCallCounts::default(),
             viewer: None,
             not_restored: Vec::new(),
             journal: None,

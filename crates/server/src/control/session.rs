@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use nix::errno::Errno;
 use nix::sys::socket::UnixCredentials;
-use penfold_core::{ErrorKind, Tid};
-use penfold_linux::peer;
+use penfold_core::ErrorKind;
+use penfold_linux::peer::{self, PeerProcess};
 
 use super::context::CallContext;
 use super::dispatch;
@@ -26,12 +26,13 @@ pub(super) fn serve(server: &ControlServer, stream: &UnixStream, peer: UnixCrede
     if stream.set_write_timeout(Some(server.limits.patience)).is_err() {
         return;
     }
-    if let Err(failure) = admit(&service, peer.pid()) {
+    let process = PeerProcess::of(stream, peer.pid());
+    if let Err(failure) = admit(&service, &process) {
         let _ = ReplyWriter::new(stream, &mut buffer).refuse(&failure);
         return;
     }
     let groups = peer::groups(stream);
-    let client = Client::connected(server.service.trust(), peer.pid(), peer.uid(), peer.gid(), groups);
+    let client = Client::connected(server.service.trust(), process, peer.uid(), peer.gid(), groups);
     let holder = server.holder(&client);
     let mut reader = MessageReader::new(stream, server.limits, &server.pools, holder);
     loop {
@@ -41,6 +42,14 @@ pub(super) fn serve(server: &ControlServer, stream: &UnixStream, peer: UnixCrede
             Ok(Some((message, files))) => {
                 let files = files.into_iter().map(Arc::new).collect();
                 let context = CallContext { server, service: &service, client: &client, files };
+                // The job's engine judges a client by the cgroup of its number. A client can end after this look, and
+                // its number can only be another's in the job after a whole round of numbers.
+                if server.service.confines()
+                    && let Err(failure) = client.must_live()
+                {
+                    let _ = replies.refuse(&failure);
+                    return;
+                }
                 if let Err(error) = dispatch::answer(&context, message, &mut replies) {
                     return log_closed(&client, &error);
                 }
@@ -63,14 +72,15 @@ fn log_closed(client: &Client, error: &io::Error) {
 ///
 /// # Errors
 /// `EACCES` for a process outside of the job; `ESHUTDOWN` when the daemon is ending.
-fn admit(service: &Service, pid: i32) -> Result<(), Failure> {
+fn admit(service: &Service, process: &PeerProcess) -> Result<(), Failure> {
     if service.host().is_ok() {
         return Ok(());
     }
     let inside = service.with_snapshot(|_, host| {
-        let mut inside = host.task(Tid(pid)).is_some();
-        host.for_each_thread(Tid(pid), &mut |_| inside = true);
-        inside
+        let mut inside = host.task(process.pid()).is_some();
+        host.for_each_thread(process.pid(), &mut |_| inside = true);
+        // a number that was looked up is the client's if it lives after the look
+        inside && process.lives()
     })?;
     if inside {
         return Ok(());

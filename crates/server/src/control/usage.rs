@@ -35,7 +35,7 @@ pub(super) fn usage(context: &CallContext<'_>, call: UsageCall) -> Result<UsageR
 }
 
 /// A cgroup that a walk has visited.
-struct UsageRow {
+struct VisitedUsage {
     /// The row of the parent; `None` for the top.
     above: Option<usize>,
     /// `None` for a cgroup that the answer does not show. It counts for those above all the same.
@@ -50,7 +50,7 @@ struct UsageRow {
 #[derive(Default)]
 struct UsageRows {
     recursive: bool,
-    rows: Vec<UsageRow>,
+    rows: Vec<VisitedUsage>,
     /// The last visited cgroup and those above it, from the top.
     line: Vec<usize>,
 }
@@ -76,7 +76,7 @@ impl UsageRows {
         let usage = shown.then(|| of(engine, host, caller, at));
         let (tasks, processes) = members(engine, host, at);
         self.line.push(self.rows.len());
-        self.rows.push(UsageRow { above, usage, lists, tasks, processes });
+        self.rows.push(VisitedUsage { above, usage, lists, tasks, processes });
         Below::Visit
     }
 

@@ -63,6 +63,7 @@ impl From<StartError> for Failure {
             | StartError::Seize(errno)
             | StartError::Filter(errno)
             | StartError::Limits(errno)
+            | StartError::KernelCgroups(errno)
             | StartError::User(errno)
             | StartError::Session(errno)
             | StartError::Streams(errno)

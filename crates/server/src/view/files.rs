@@ -56,7 +56,11 @@ struct ReadState {
 }
 
 impl OpenControlFile {
-    pub(super) fn new(cgroup: CgroupId, file: FileId, opener: Client) -> OpenControlFile {
+    pub(super) fn new(cgroup: CgroupId, file: FileId, mut opener: Client) -> OpenControlFile {
+        if file == FileId::ReleaseAgent {
+            // the rights of its number are looked at again when it writes, perhaps after the opener's end
+            opener.remember_process();
+        }
         OpenControlFile { cgroup, file, opener, reading: Mutex::default() }
     }
 

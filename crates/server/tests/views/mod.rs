@@ -14,6 +14,7 @@ use nix::sched::{CloneFlags, unshare};
 use penfold_core::{CgroupId, Tid};
 use penfold_linux::fuse_mount::{FuseMount, Unmounting, unmount};
 use penfold_linux::host::HostHandle;
+use penfold_linux::peer::PeerProcess;
 use penfold_linux::trace::AtEnd;
 use penfold_server::client::{Client, Trust};
 use penfold_server::mounts::Filesystem;
@@ -49,7 +50,8 @@ pub fn possible() -> bool {
 }
 
 pub fn root() -> Client {
-    Client::connected(Trust::Owner(0), std::process::id().cast_signed(), 0, 0, None)
+    let own = PeerProcess::with_number(std::process::id().cast_signed());
+    Client::connected(Trust::Owner(0), own, 0, 0, None)
 }
 
 impl Views {

@@ -5,6 +5,7 @@ use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use super::inheritance::Inheritance;
 use crate::proc::ResourceLimit;
 
 /// A command to run.
@@ -28,6 +29,9 @@ pub struct Command {
     pub umask: Option<u32>,
     /// Resource limits that differ from those of this process. They are set with this process's rights.
     pub limits: Vec<ResourceLimit>,
+    /// The process whose child the command is to be like; `None` for this process. With one, the command also has a new
+    /// session keyring, default signal dispositions and no blocked signal.
+    pub inheritance: Option<Arc<Inheritance>>,
     /// The nice value, -20 to 19, set with this process's rights; `None` for that of this process.
     pub nice: Option<i32>,
 }

@@ -30,12 +30,13 @@ pub(crate) enum CallClass {
 /// Tells stops of these filters from stops that a filter of the program itself asks for.
 const MAGIC: u32 = 0x9e00;
 
-/// The class of a stopped call and the index of its interface in [`ABIS`]; `None` for a stop that a filter of the
-/// program itself asked for.
+/// The class of a stopped call and the index of its interface in [`ABIS`].
 ///
-/// The call alone decides about the class. The data only shows whether the newest filter that stopped the call is one
-/// of these: the kernel passes on the data of the newest one, and a program can add a filter with any data. Without a
-/// tracer, the program's own filter would make the call fail with `ENOSYS`, so its stop is not judged here.
+/// `None` for a stop that a filter of the program itself asked for. Without a tracer, that filter would make the call
+/// fail with `ENOSYS`.
+///
+/// The call alone decides about the class. The kernel passes on the data of the newest filter that stopped the call, and
+/// a program can add a filter with any data. So the data only shows whether the newest filter is one of these.
 pub(crate) fn classify(call: &StoppedCall) -> Option<(CallClass, usize)> {
     let abi = ABIS.iter().position(|abi| {
         abi.audit_arch == call.arch && (abi.number_bit == 0 || call.number & abi.number_bit != 0)

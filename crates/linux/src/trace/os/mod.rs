@@ -4,6 +4,7 @@
 pub(crate) mod arch;
 mod command;
 pub(crate) mod filter;
+pub(crate) mod inheritance;
 pub(crate) mod injection;
 pub(crate) mod marking;
 pub(crate) mod memory;
@@ -21,6 +22,7 @@ pub(crate) mod wakeup;
 
 pub use command::{Command, CommandSession, User};
 pub use filter::TracedCalls;
+pub use inheritance::Inheritance;
 pub use marking::can_mark_sockets;
 pub use signals::ForwardedSignals;
 pub use start_error::StartError;

@@ -24,6 +24,26 @@ pub(crate) fn affinity_length() -> Result<usize, Errno> {
     Ok(raw_affinity(Tid(0))?.1)
 }
 
+/// A kernel mask of the calling thread, to be set again. Allocates nothing.
+pub(crate) struct SavedAffinity([u8; 1024], usize);
+
+impl SavedAffinity {
+    /// The mask that is in force now.
+    pub(crate) fn now() -> Result<SavedAffinity, Errno> {
+        let mut bytes = [0_u8; 1024];
+        // SAFETY: the kernel writes at most the length that it is given.
+        let rc = unsafe { libc::syscall(libc::SYS_sched_getaffinity, 0, bytes.len(), bytes.as_mut_ptr()) };
+        Ok(SavedAffinity(bytes, Errno::result(rc)? as usize))
+    }
+
+    /// Sets the mask again. `EINVAL` if none of its CPUs may be used any more.
+    pub(crate) fn restore(&self) -> Result<(), Errno> {
+        // SAFETY: the kernel reads that many bytes, which it has written.
+        let rc = unsafe { libc::syscall(libc::SYS_sched_setaffinity, 0, self.1, self.0.as_ptr()) };
+        Errno::result(rc).map(drop)
+    }
+}
+
 fn raw_affinity(tid: Tid) -> Result<(IndexSet, usize), Errno> {
     let mut bytes = [0_u8; 1024];
     // SAFETY: the kernel writes at most the length that it is given.

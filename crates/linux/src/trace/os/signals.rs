@@ -83,6 +83,20 @@ impl InheritedSignals {
     }
 }
 
+/// Gives every signal its default disposition and blocks none, in a child before exec. Async-signal-safe.
+pub(crate) fn reset() {
+    // the kernel's own structure: SIG_DFL, no flag, an empty mask
+    let default = [0_u64; 4];
+    for signal in 1..=libc::SIGRTMAX() {
+        // SAFETY: the kernel reads at most 32 bytes. The C library's function would leave out its own signals. The
+        // calls for KILL and STOP fail.
+        unsafe {
+            libc::syscall(libc::SYS_rt_sigaction, signal, default.as_ptr(), ptr::null_mut::<u64>(), 8);
+        }
+    }
+    set_mask(0);
+}
+
 fn set_mask(mask: u64) {
     // SAFETY: the kernel reads the mask, which has 8 bytes in its own layout.
     unsafe {

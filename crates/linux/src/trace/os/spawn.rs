@@ -24,6 +24,7 @@ use super::signals::{self, InheritedSignals};
 use penfold_core::Tid;
 
 use super::filter::{self, TracedCalls};
+use super::inheritance::{self, Inheritance};
 use super::start_error::StartError;
 use super::{errno, seize, task, wait};
 use crate::descriptor_limit;
@@ -56,6 +57,7 @@ struct ChildSetup<'a> {
     user: Option<(Uid, Gid, Option<Vec<Gid>>)>,
     umask: Option<u32>,
     limits: &'a [ResourceLimit],
+    inheritance: Option<&'a Inheritance>,
     nice: Option<i32>,
     stdio: [Option<BorrowedFd<'a>>; 3],
     only_stdio: bool,
@@ -67,6 +69,7 @@ struct ChildSetup<'a> {
 
 #[derive(Clone, Copy)]
 enum SetupStage {
+    KernelCgroups,
     Session,
     Streams,
     Limits,
@@ -77,7 +80,8 @@ enum SetupStage {
 }
 
 impl SetupStage {
-    const ALL: [SetupStage; 7] = [
+    const ALL: [SetupStage; 8] = [
+        SetupStage::KernelCgroups,
         SetupStage::Session,
         SetupStage::Streams,
         SetupStage::Limits,
@@ -146,6 +150,7 @@ pub(crate) fn fork(command: &Command) -> Result<ForkedChild, StartError> {
         }),
         umask: command.umask,
         limits: &command.limits,
+        inheritance: command.inheritance.as_deref(),
         nice: command.nice,
         stdio: [0, 1, 2].map(|stream: usize| command.stdio[stream].as_ref().map(AsFd::as_fd)),
         only_stdio: command.only_stdio,
@@ -214,6 +219,7 @@ impl ForkedChild {
         let stage = i32::from_ne_bytes(message[..4].try_into().expect("four bytes"));
         let errno = Errno::from_raw(i32::from_ne_bytes(message[4..].try_into().expect("four bytes")));
         Some(match SetupStage::ALL.into_iter().find(|one| *one as i32 == stage).unwrap_or(SetupStage::Exec) {
+            SetupStage::KernelCgroups => StartError::KernelCgroups(errno),
             SetupStage::Session => StartError::Session(errno),
             SetupStage::Streams => StartError::Streams(errno),
             SetupStage::Limits => StartError::Limits(errno),
@@ -244,8 +250,15 @@ impl ChildSetup<'_> {
     fn attempt(&self) -> Result<(), (SetupStage, Errno)> {
         let at = |stage| move |errno| (stage, errno);
         let filter = self.wait();
+        if let Some(inheritance) = self.inheritance {
+            inheritance.enter_kernel_cgroups().map_err(at(SetupStage::KernelCgroups))?;
+        }
         self.enter_session().map_err(at(SetupStage::Session))?;
         self.place_streams().map_err(at(SetupStage::Streams))?;
+        // the daemon's own limits may be too low for its own settings, and the caller's too low for these
+        if let Some(inheritance) = self.inheritance {
+            inheritance.apply().map_err(at(SetupStage::Limits))?;
+        }
         self.set_limits().map_err(at(SetupStage::Limits))?;
         if let Some(interest) = filter {
             filter::install(filter::program(interest)).map_err(at(SetupStage::Filter))?;
@@ -254,7 +267,12 @@ impl ChildSetup<'_> {
         if let Some(directory) = self.directory {
             process::chdir(directory).map_err(errno).map_err(at(SetupStage::Directory))?;
         }
-        self.inherited.restore();
+        if self.inheritance.is_some() {
+            inheritance::join_new_keyring().map_err(at(SetupStage::User))?;
+            signals::reset();
+        } else {
+            self.inherited.restore();
+        }
         if self.replaces_environment {
             // SAFETY: this is the only thread of the process, and the array lives as long as the process.
             unsafe { environ = self.environment.as_ptr() };

@@ -41,6 +41,8 @@ pub enum StartError {
     Filter(Errno),
     /// A resource limit or the nice value could not be set.
     Limits(Errno),
+    /// The kernel cgroups of the caller could not be entered.
+    KernelCgroups(Errno),
     /// The command can't run with the rights of that user.
     User(Errno),
     /// The session or its terminal could not be made.
@@ -65,6 +67,7 @@ impl StartError {
             | StartError::Seize(errno)
             | StartError::Filter(errno)
             | StartError::Limits(errno)
+            | StartError::KernelCgroups(errno)
             | StartError::User(errno)
             | StartError::Session(errno)
             | StartError::Streams(errno)
@@ -82,6 +85,7 @@ impl StartError {
             StartError::Filter(_) => ErrorKind::Unsupported,
             StartError::System { .. } | StartError::Streams(_) => ErrorKind::System,
             StartError::Limits(errno)
+            | StartError::KernelCgroups(errno)
             | StartError::User(errno)
             | StartError::Session(errno)
             | StartError::Directory(errno) => ErrorKind::of_system_call(*errno as i32),
@@ -98,6 +102,7 @@ impl StartError {
             StartError::Seize(_) => "ptrace",
             StartError::Filter(_) => "seccomp filter",
             StartError::Limits(_) => "resource limits",
+            StartError::KernelCgroups(_) => "kernel cgroups of the caller",
             StartError::User(_) => "user",
             StartError::Session(_) => "session",
             StartError::Streams(_) => "standard streams",
@@ -125,6 +130,9 @@ impl StartError {
             }
             StartError::Limits(_) => {
                 format!("can't be set, or the nice value can't: {why}; to raise them takes root's rights")
+            }
+            StartError::KernelCgroups(_) => {
+                format!("can't be entered: {why}; attach the caller (task 0) and let it run the command")
             }
             StartError::User(_) => format!("can't be changed: {why}; that takes root's rights"),
             StartError::Session(Errno::EPERM) => "its terminal belongs to another one".to_owned(),

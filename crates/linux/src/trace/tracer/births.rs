@@ -86,8 +86,9 @@ impl<P: Policy> Supervisor<P> {
     /// A task with the filter makes no fork without a charge, unless another filter outranks this one. Such a birth is
     /// charged late. If the limit refuses it, the child dies before its first instruction.
     fn is_unjudged(&self, parent: Tid) -> bool {
-        // a fork that began before another thread installed the filter is reported after
-        self.tasks.get(parent).is_some_and(|task| task.lineage.vetoes() && !task.filtered_meanwhile)
+        // a fork that began before the task was seized, or before another thread installed the filter, is reported after
+        let began_before = |task: &TaskEntry<P::Task>| task.filtered_meanwhile || task.adopting.is_some();
+        self.tasks.get(parent).is_some_and(|task| task.lineage.vetoes() && !began_before(task))
     }
 
     /// Deals with the first stop of a child whose birth is known, before its first instruction.

@@ -54,7 +54,7 @@ pub(crate) fn check_injectable(task: Tid, ours: u32, is_member: impl Fn(Tid) -> 
     if let Some(other) = outsider_with_its_memory(task, is_member) {
         let name = proc::command_name(other);
         return Err(format!(
-            "process {other} ({name}) shares its memory and is not supervised; attach that one too"
+            "process {other} ({name}) shares its memory, and could overwrite the filter; only root can limit both, attached together"
         ));
     }
     let mut header = [0; 20];
@@ -70,10 +70,12 @@ pub(crate) fn check_injectable(task: Tid, ours: u32, is_member: impl Fn(Tid) -> 
 /// A process that shares the memory of a task's process and is not supervised: it could overwrite the filter before the
 /// kernel reads it.
 ///
-/// A task that waits for its vfork child goes on only when the child shares its memory no more.
+/// A supervised process may do so too, before it has its own filter. It is trusted only where the installed filter can be
+/// read back. A task that waits for its vfork child goes on only when the child shares its memory no more.
 fn outsider_with_its_memory(task: Tid, is_member: impl Fn(Tid) -> bool) -> Option<Tid> {
     let group = StatusFile::read(task)?.group()?;
     let waits_for_child = proc::state(task) == Some('D');
+    let reads_back = can_read_filters();
     let is_vfork_child = |other: Tid| {
         waits_for_child && StatusFile::read(other).and_then(|status| status.parent()) == Some(group)
     };
@@ -81,11 +83,17 @@ fn outsider_with_its_memory(task: Tid, is_member: impl Fn(Tid) -> bool) -> Optio
     let has_memory = |other: Tid| StatusFile::read(other).is_some_and(|status| status.has_memory());
     proc::processes().into_iter().find(|&other| {
         other != group
-            && !is_member(other)
+            && !(reads_back && is_member(other))
             && task::share_memory(task, other)
             && has_memory(other)
             && !is_vfork_child(other)
     })
+}
+
+/// Whether this process may read the filters of a tracee: with `CAP_SYS_ADMIN`, and without a filter itself.
+fn can_read_filters() -> bool {
+    let own = StatusFile::read(task::gettid());
+    own.is_some_and(|own| own.may_administer() && own.seccomp() == Some(SeccompMode::Disabled))
 }
 
 /// The number of filters that a task has beyond those of this process. `None` when it is gone, and before Linux 5.9,

@@ -1,5 +1,6 @@
 //! The jobs of one supervisor: each is a command, its descendants, and a rule for those that it leaves behind.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use libc::c_int;
@@ -14,7 +15,7 @@ use crate::trace::os::Command;
 use crate::trace::os::StartError;
 use crate::trace::os::filter::TracedCalls;
 use crate::trace::os::spawn;
-use crate::trace::os::{ptrace, task};
+use crate::trace::os::{ptrace, sched, task};
 
 /// The time that the process of a refused command gets to be gone.
 const KILL_TIME: Duration = Duration::from_secs(2);
@@ -94,7 +95,13 @@ impl<P: Policy> Supervisor<P> {
         let launched = spawn::launch(command, ptrace_options(lineage))?;
         let main = launched.pid;
         self.forget_reused(main, policy);
-        let task = TaskEntry { state: TaskState::Unreleased, ..TaskEntry::new(main, lineage) };
+        let cpus = command.inheritance.as_ref().and_then(|inheritance| inheritance.cpus.clone());
+        if let Some(cpus) = &cpus {
+            // EINVAL: a cpuset of the kernel leaves none of them
+            let _ = sched::set_affinity(main, cpus);
+        }
+        let wanted_cpus = cpus.map(Arc::new);
+        let task = TaskEntry { state: TaskState::Unreleased, wanted_cpus, ..TaskEntry::new(main, lineage) };
         self.tasks.insert(main, task, 0);
         self.jobs.insert(lineage.job, JobRecord { main, launched, leave_running, ended, end: None });
         Ok((main, lineage))
