@@ -89,6 +89,7 @@ impl Client {
     }
 
     /// Notes which process has the caller's number now, for a client of a view that is kept after its request.
+    #[cfg(feature = "daemon")]
     pub(crate) fn remember_process(&mut self) {
         self.process = Some(Arc::new(PeerProcess::with_number(self.caller.task.0)));
     }

@@ -17,6 +17,7 @@ pub(crate) enum QueueOwner {
     User(u32),
     /// One file view. The kernel passes on its requests one after the other, whichever user made them. Requests of one
     /// user must not hold up those of others behind them, so they do not wait beside that user's connections.
+    #[cfg(any(test, feature = "daemon"))]
     View(u64),
 }
 
