@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::limits::Limits;
 
-/// The limits of a [`ClientPool`].
+/// The limits of a pool of one resource that clients take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PoolLimit {
     /// The most for all clients together.
