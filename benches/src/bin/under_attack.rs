@@ -15,7 +15,9 @@ use penfold_benches::overhead::machine;
 use penfold_benches::served::daemon::BenchDaemon;
 use penfold_benches::served::interrupted;
 use penfold_server::connection::Connection;
-use penfold_server::protocol::{EnvironmentInfo, ExecCall, MkdirCall, MountCall, SetOwnerCall, WriteCall};
+use penfold_server::protocol::{
+    AttachCall, EnvironmentInfo, ExecCall, MkdirCall, MountCall, SetOwnerCall, WriteCall,
+};
 use penfold_testkit::TempDir;
 
 /// The attacking user.
@@ -97,6 +99,9 @@ const ATTACKS: &[Attack] = &[
     Attack { name: "100 x Watch, not read", connections: 100, call: Some(("Watch", "{}")), again: false },
 ];
 
+/// The name of an attack by a process instead of a client: it has a thread that never runs its program.
+const KERNEL_WORKER: &str = "io_uring thread, limited";
+
 fn main() -> Result<(), Box<dyn Error>> {
     let arguments = UnderAttackArguments::parse();
     if let (Some(name), Some(socket)) = (&arguments.attack, &arguments.socket) {
@@ -118,7 +123,31 @@ fn main() -> Result<(), Box<dyn Error>> {
         row(attack.name, &mut root, arguments.rounds)?;
         drop(attacker);
     }
+    if KERNEL_WORKER.contains(&arguments.only) {
+        let _worker = start_kernel_worker(&mut root)?;
+        row(KERNEL_WORKER, &mut root, arguments.rounds)?;
+    }
     Ok(())
+}
+
+/// Starts a process whose thread polls an `io_uring`, then attaches and limits it.
+fn start_kernel_worker(root: &mut Connection) -> Result<AttackingProcess, Box<dyn Error>> {
+    // io_uring_setup(2) with IORING_SETUP_SQPOLL
+    let script = "
+import ctypes, time
+parameters = (ctypes.c_uint32 * 30)(0, 0, 2)
+assert ctypes.CDLL(None).syscall(425, 8, parameters) > 0
+print('.', end='', flush=True)
+time.sleep(1000)";
+    let mut command = Command::new("/usr/bin/python3");
+    let started = command.args(["-c", script]).uid(ATTACKER).gid(ATTACKER).stdout(Stdio::piped()).spawn();
+    let mut process = AttackingProcess(started?);
+    let mut ready = [0];
+    process.0.stdout.as_mut().ok_or("no output")?.read_exact(&mut ready)?;
+    let (cgroup, task) = ("/theirs".to_owned(), i64::from(process.0.id()));
+    root.call(&AttachCall { cgroup: cgroup.clone(), task, process: true })?;
+    root.call(&WriteCall { cgroup, file: "pids.max".into(), content: "10".into() })?;
+    Ok(process)
 }
 
 fn prepare(root: &mut Connection, cgroups: usize) -> Result<(), Box<dyn Error>> {

@@ -1,12 +1,13 @@
 //! The limit on open descriptors: raised for this process, and given back to the programs that it starts.
 
-use std::fs;
 use std::io;
 use std::os::unix::process::CommandExt;
 use std::process::Command;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
+
+use crate::proc::open_descriptors;
 
 /// No limit was raised.
 const UNCHANGED: u64 = u64::MAX;
@@ -34,7 +35,7 @@ pub fn raise() -> io::Result<u64> {
 /// The soft limit on descriptors of this process, and how many are open. 1,024 and 0 where neither can be read.
 pub fn limit_and_open() -> (u64, usize) {
     let limit = getrlimit(Resource::RLIMIT_NOFILE).map_or(1024, |(soft, _)| soft);
-    (limit, fs::read_dir("/proc/self/fd").map_or(0, Iterator::count))
+    (limit, open_descriptors())
 }
 
 /// Gives a forked child the soft limit from before [`raise`]. Makes system calls only.

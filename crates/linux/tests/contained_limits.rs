@@ -7,6 +7,8 @@ use common::shell;
 use contained::{EngineJob, read};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
+use penfold_core::Tid;
+use penfold_linux::proc::threads_of;
 use penfold_testkit::{CProgram, TempFile, proc, wait_until};
 use std::time::{Duration, Instant};
 
@@ -123,6 +125,9 @@ fn dead_threads_keep_no_place_from_others() {
     let sign = TempFile::new();
     let job = EngineJob::start(&[("pids.max", "4")], &[program.path(), &sign.path().to_string_lossy()]);
     wait_until("all threads are there", || job.read("pids.current") == "4");
+    // a thread is counted before its first stop, which the tracer could not end while the request below runs
+    let runs = |task: &Tid| !matches!(proc::state(task.0), Some('t') | None);
+    wait_until("all threads run", || threads_of(Tid(job.main)).is_some_and(|all| all.iter().all(runs)));
     let (main, path) = (job.main, sign.path().to_owned());
     let looked_away = job.control.with_exact(move |_, _| {
         std::fs::write(path, "end").expect("the threads are told to end");

@@ -60,6 +60,12 @@ pub(crate) fn read_program_start(task: Tid, start: &mut [u8]) -> io::Result<()> 
     File::open(format!("/proc/{task}/exe"))?.read_exact(start)
 }
 
+/// How many descriptors this process has open; 0 where that can't be read.
+pub(crate) fn open_descriptors() -> usize {
+    // the listing has a descriptor of its own
+    fs::read_dir("/proc/self/fd").map_or(0, |entries| entries.count().saturating_sub(1))
+}
+
 #[cfg(test)]
 mod tests {
     use std::os::fd::AsFd as _;

@@ -61,7 +61,7 @@ pub use system::{LoadAverage, boot_id, load_average};
 pub use tasks::{all_tasks, children_of_process, processes, threads_of};
 
 pub(crate) use inherited::{OwnFile, fresh_files, inherited_files, inherited_text};
-pub(crate) use links::{read_program_start, sockets_of};
+pub(crate) use links::{open_descriptors, read_program_start, sockets_of};
 #[cfg(target_arch = "x86_64")]
 pub(crate) use maps::executable_mappings;
 pub(crate) use namespaces::in_own_pid_namespace;

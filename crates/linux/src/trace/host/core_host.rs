@@ -73,7 +73,10 @@ impl HostView for EngineTasks {
         if need != Capability::ForkVeto || entry.lineage.vetoes() || self.common.best_effort() {
             return Ok(());
         }
-        let injectable = inject::check_injectable(task, self.filters_of(task), |other| self.contains(other));
+        let speaks = self.speaker(entry.tgid) == Some(task);
+        let injectable = inject::check_injectable(task, self.filters_of(task)).and_then(|()| {
+            if speaks { inject::check_unshared(task, |other| self.contains(other)) } else { Ok(()) }
+        });
         let Err(reason) = injectable else { return Ok(()) };
         let name = command_name(task);
         let how =
@@ -221,7 +224,7 @@ impl EngineTasks {
     /// Whether a filter is, or can be, in the task.
     fn can_filter(&self, task: Tid) -> bool {
         self.get(task).is_some_and(|entry| !entry.worker)
-            && inject::check_injectable(task, self.filters_of(task), |other| self.contains(other)).is_ok()
+            && inject::check_injectable(task, self.filters_of(task)).is_ok()
     }
 
     fn is_worker(&self, task: Tid) -> bool {

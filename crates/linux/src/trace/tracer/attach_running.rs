@@ -158,10 +158,8 @@ impl<P: Policy> Supervisor<P> {
         let Some(thread) = self.tasks.speaker(tgid) else { return Ok(()) };
         let lineage = self.tasks.get(thread).map(|task| task.lineage);
         if lineage.is_none_or(|lineage| !lineage.vetoes()) && policy.needs_veto(&self.tasks, thread) {
-            let injectable =
-                inject::check_injectable(thread, lineage.map_or(0, |lineage| lineage.filters), |other| {
-                    self.tasks.contains(other)
-                });
+            let injectable = inject::check_injectable(thread, lineage.map_or(0, |lineage| lineage.filters))
+                .and_then(|()| inject::check_unshared(thread, |other| self.tasks.contains(other)));
             injectable.map_err(|reason| AdoptError::NoFilter { pid: tgid, reason })?;
             self.tasks.want_filter(thread, Capability::ForkVeto);
         }

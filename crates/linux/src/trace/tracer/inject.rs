@@ -34,9 +34,8 @@ const PATIENCE: Duration = Duration::from_secs(2);
 /// Whether a filter can be put into a task; otherwise the reason why not. The facts may change until the installation,
 /// which then fails with [`Notice::FilterFailed`].
 ///
-/// `ours` is the number of filters of this crate that the task has. Each of them permits the calls. `is_member` tells
-/// the tasks of this supervisor.
-pub(crate) fn check_injectable(task: Tid, ours: u32, is_member: impl Fn(Tid) -> bool) -> Result<(), String> {
+/// `ours` is the number of filters of this crate that the task has. Each of them permits the calls.
+pub(crate) fn check_injectable(task: Tid, ours: u32) -> Result<(), String> {
     if !Injector::EXISTS {
         return Err("not on this processor architecture".to_owned());
     }
@@ -51,12 +50,6 @@ pub(crate) fn check_injectable(task: Tid, ours: u32, is_member: impl Fn(Tid) -> 
             return Err("it has a system call filter of its own, which may forbid the calls".to_owned());
         }
     }
-    if let Some(other) = outsider_with_its_memory(task, is_member) {
-        let name = proc::command_name(other);
-        return Err(format!(
-            "process {other} ({name}) shares its memory, and could overwrite the filter; only root can limit both, attached together"
-        ));
-    }
     let mut header = [0; 20];
     match proc::read_program_start(task, &mut header) {
         Ok(()) if Injector::understands(&header) => Ok(()),
@@ -67,6 +60,18 @@ pub(crate) fn check_injectable(task: Tid, ours: u32, is_member: impl Fn(Tid) -> 
     }
 }
 
+/// Whether no other process could overwrite the filter of this task's process; otherwise the reason. It looks at every
+/// process of the machine, so a caller asks for one thread of a process only. `is_member` is true for tasks of this
+/// supervisor.
+pub(crate) fn check_unshared(task: Tid, is_member: impl Fn(Tid) -> bool) -> Result<(), String> {
+    let Some(other) = outsider_with_its_memory(task, is_member) else { return Ok(()) };
+    let name = proc::command_name(other);
+    Err(format!(
+        "process {other} ({name}) shares its memory, and could overwrite the filter; only root can limit both, \
+         attached together"
+    ))
+}
+
 /// A process that shares the memory of a task's process and is not supervised: it could overwrite the filter before the
 /// kernel reads it.
 ///
@@ -74,10 +79,10 @@ pub(crate) fn check_injectable(task: Tid, ours: u32, is_member: impl Fn(Tid) -> 
 /// read back. A task that waits for its vfork child goes on only when the child shares its memory no more.
 fn outsider_with_its_memory(task: Tid, is_member: impl Fn(Tid) -> bool) -> Option<Tid> {
     let group = StatusFile::read(task)?.group()?;
-    let waits_for_child = proc::state(task) == Some('D');
     let reads_back = can_read_filters();
     let is_vfork_child = |other: Tid| {
-        waits_for_child && StatusFile::read(other).and_then(|status| status.parent()) == Some(group)
+        proc::state(task) == Some('D')
+            && StatusFile::read(other).and_then(|status| status.parent()) == Some(group)
     };
     // two tasks without memory are equal too, such as a dying one and a kernel thread
     let has_memory = |other: Tid| StatusFile::read(other).is_some_and(|status| status.has_memory());
