@@ -7,7 +7,7 @@ use std::os::unix::net::{UnixListener, UnixStream};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -25,6 +25,8 @@ use crate::client::{Client, Trust};
 /// The stack of a connection's thread in bytes. Parsing nested JSON needs most of it. Pages that are never touched cost
 /// no memory.
 const STACK: usize = 256 << 10;
+/// The time between two lines of the log about connections that are turned away.
+const LOG_PAUSE: Duration = Duration::from_secs(1);
 /// The pause after accept(2) has failed, such as for want of descriptors.
 const REST: Duration = Duration::from_millis(100);
 
@@ -140,10 +142,24 @@ fn receive(stream: UnixStream, connections: &Arc<Connections>, server: &Arc<Cont
 
 /// Turns a connection away with a reason. The reason is lost if the socket can't take it at once.
 fn reject(stream: &UnixStream, peer: UnixCredentials, reason: &str) {
-    tracing::warn!(uid = peer.uid(), pid = peer.pid(), reason, "connection turned away");
+    log_rejection(peer, reason);
     let _ = stream.set_nonblocking(true);
     let _ = ReplyWriter::new(stream, &mut Vec::new()).too_much(reason.to_owned());
     let _ = stream.shutdown(std::net::Shutdown::Both);
+}
+
+/// Writes at most one line in a second: clients decide how often this happens, and must not fill the log.
+fn log_rejection(peer: UnixCredentials, reason: &str) {
+    static LAST: Mutex<(Option<Instant>, u64)> = Mutex::new((None, 0));
+    let mut last = LAST.lock().unwrap_or_else(PoisonError::into_inner);
+    if last.0.is_some_and(|at| at.elapsed() < LOG_PAUSE) {
+        last.1 += 1;
+        return;
+    }
+    let unlogged = last.1;
+    *last = (Some(Instant::now()), 0);
+    drop(last);
+    tracing::warn!(uid = peer.uid(), pid = peer.pid(), reason, unlogged, "connection turned away");
 }
 
 /// Whether a process is the daemon's administrator, for whom a reserve is kept. For the engine of one `penfold run`,
