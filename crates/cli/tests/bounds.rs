@@ -37,7 +37,7 @@ impl LimitedDaemon {
     /// The standard output of a verb that must succeed.
     #[track_caller]
     fn says(&self, words: &[&str]) -> String {
-        // a verb that gets no answer must not make the test wait for ever
+        // a verb that gets no answer must not keep the test waiting without end
         let output = Command::new("timeout")
             .args(["60", PENFOLD])
             .args(words)

@@ -143,7 +143,7 @@ impl<'a> MessageReader<'a> {
         Ok(received.length)
     }
 
-    /// Waits for bytes and reads once. An idle client may be silent for ever, but not in the middle of a message.
+    /// Waits for bytes and reads once. An idle client may be silent without end, but not in the middle of a message.
     fn receive(&mut self) -> io::Result<Received> {
         let patience = PollTimeout::try_from(self.limits.patience).unwrap_or(PollTimeout::MAX);
         let patience = if self.filled > self.taken { patience } else { PollTimeout::NONE };

@@ -42,7 +42,7 @@ struct WatchQueue {
     lost: i64,
 }
 
-/// An event, and the rule for its visibility: a caller sees it who may list every directory on the way to the cgroup.
+/// An event, and the rule for its visibility: a caller that may list every directory on the way to the cgroup sees it.
 pub(super) struct VisibleEvent {
     pub(super) event: EventInfo,
     /// The cgroup and those above it.

@@ -30,10 +30,8 @@ pub(crate) struct SavedAffinity([u8; 1024], usize);
 impl SavedAffinity {
     /// The mask that is in force now.
     pub(crate) fn now() -> Result<SavedAffinity, Errno> {
-        let mut bytes = [0_u8; 1024];
-        // SAFETY: the kernel writes at most the length that it is given.
-        let rc = unsafe { libc::syscall(libc::SYS_sched_getaffinity, 0, bytes.len(), bytes.as_mut_ptr()) };
-        Ok(SavedAffinity(bytes, Errno::result(rc)? as usize))
+        let (bytes, length) = kernel_mask(Tid(0))?;
+        Ok(SavedAffinity(bytes, length))
     }
 
     /// Sets the mask again. `EINVAL` if none of its CPUs may be used any more.
@@ -45,11 +43,16 @@ impl SavedAffinity {
 }
 
 fn raw_affinity(tid: Tid) -> Result<(IndexSet, usize), Errno> {
+    let (bytes, length) = kernel_mask(tid)?;
+    Ok((mask_of_bytes(&bytes[..length]), length))
+}
+
+/// The kernel's mask of a task, and its length in bytes; 0 stands for the calling task. Allocates nothing.
+fn kernel_mask(tid: Tid) -> Result<([u8; 1024], usize), Errno> {
     let mut bytes = [0_u8; 1024];
     // SAFETY: the kernel writes at most the length that it is given.
     let rc = unsafe { libc::syscall(libc::SYS_sched_getaffinity, tid.0, bytes.len(), bytes.as_mut_ptr()) };
-    let written = Errno::result(rc)? as usize;
-    Ok((mask_of_bytes(&bytes[..written]), written))
+    Ok((bytes, Errno::result(rc)? as usize))
 }
 
 /// The set in the bytes that a program passes to the kernel.
